@@ -1,0 +1,205 @@
+// The declarations of the C library and kernel that pod-init uses. Embedded Swift cannot import Glibc's module, and the
+// program is linked against musl; types and numbers are those of the kernel's 64-bit ABI, the same on all 64-bit Linux.
+#pragma once
+
+#include <stdarg.h>
+
+typedef unsigned long size_t;
+typedef long ssize_t;
+typedef unsigned int mode_t;
+typedef int pid_t;
+
+// Errors.
+int *__errno_location(void);
+char *strerror(int number);
+static const int ENOENT = 2, EINTR = 4, EEXIST = 17, EAGAIN = 11, ECHILD = 10;
+
+// Processes.
+pid_t getpid(void);
+pid_t fork(void);
+void _exit(int status) __attribute__((noreturn));
+int execve(const char *path, char *const argv[], char *const envp[]);
+int posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
+                char *const envp[]);
+pid_t waitpid(pid_t pid, int *status, int options);
+int waitid(int type, unsigned id, void *information, int options);
+int kill(pid_t pid, int signal);
+char *getenv(const char *name);
+unsigned alarm(unsigned seconds);
+static const int WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x01000000, P_PID = 1;
+static const int CLD_EXITED = 1;
+
+static inline int set_process_option(int option, unsigned long value) {
+    int prctl(int, ...);
+    return prctl(option, value, 0UL, 0UL, 0UL);
+}
+static const int PR_SET_DUMPABLE = 4, PR_SET_CHILD_SUBREAPER = 36, PR_SET_NO_NEW_PRIVS = 38;
+
+struct resource_limit {
+    unsigned long soft, hard;
+};
+int setrlimit(int resource, const struct resource_limit *limit);
+static const int RLIMIT_CORE = 4;
+
+// Signals. musl's set is 1024 bits.
+typedef struct {
+    unsigned long bits[16];
+} signal_set;
+int sigfillset(signal_set *set);
+int sigemptyset(signal_set *set);
+int sigprocmask(int how, const signal_set *set, signal_set *old);
+int signalfd(int fd, const signal_set *set, int flags);
+static const int SIG_SETMASK = 2, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000;
+static const int SIGINT = 2, SIGKILL = 9, SIGTERM = 15, SIGCHLD = 17, SIGRTMIN = 34;
+struct signal_information {
+    unsigned number;
+    int error;
+    int code;
+    unsigned sender;
+    unsigned char rest[112];
+};
+
+// Files.
+static inline int open_at(int directory, const char *path, int flags, mode_t mode) {
+    int openat(int, const char *, int, ...);
+    return openat(directory, path, flags, mode);
+}
+// openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS; again when a rename elsewhere on the host made the kernel
+// unsure where a ".." led.
+static inline int open_in_root(int root, const char *path, int flags, mode_t mode) {
+    long syscall(long, ...);
+    struct {
+        unsigned long flags, mode, resolve;
+    } how = {(unsigned)flags, mode, 0x10 | 0x02};
+    int result, tries = 1000;
+    do
+        result = (int)syscall(437, root, path, &how, sizeof how);
+    while (result < 0 && *__errno_location() == EAGAIN && --tries > 0);
+    return result;
+}
+int close(int fd);
+int dup2(int from, int to);
+int pipe2(int fds[2], int flags);
+ssize_t read(int fd, void *buffer, size_t size);
+ssize_t write(int fd, const void *buffer, size_t size);
+ssize_t pwrite(int fd, const void *buffer, size_t size, long offset);
+int ftruncate(int fd, long size);
+int mkdirat(int directory, const char *path, mode_t mode);
+int unlinkat(int directory, const char *path, int flags);
+int renameat(int from_directory, const char *from, int to_directory, const char *to);
+int faccessat(int directory, const char *path, int mode, int flags);
+ssize_t readlink(const char *path, char *buffer, size_t size);
+int fchdir(int fd);
+int chdir(const char *path);
+int flock(int fd, int operation);
+
+// Whether another open file of the same directory carries the mark of a holder (F_OFD_GETLK).
+static inline int is_marked(int fd) {
+    int fcntl(int, int, ...);
+    struct {
+        short type, whence;
+        long start, length;
+        int pid;
+    } lock = {1, 0, 0, 0, 0};
+    return fcntl(fd, 36, &lock) == 0 && lock.type != 2;
+}
+
+mode_t umask(mode_t mask);
+static const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
+static const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000,
+                 O_NONBLOCK = 04000, O_CLOEXEC = 02000000, O_PATH = 010000000;
+#if defined(__aarch64__)
+static const int O_DIRECTORY = 040000, O_NOFOLLOW = 0100000;
+#else
+static const int O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000;
+#endif
+static const int AT_FDCWD = -100;
+
+// Directories.
+typedef struct directory_stream directory_stream;
+struct directory_entry {
+    unsigned long inode;
+    long offset;
+    unsigned short length;
+    unsigned char type;
+    char name[256];
+};
+directory_stream *fdopendir(int fd);
+struct directory_entry *readdir(directory_stream *stream);
+int closedir(directory_stream *stream);
+
+// Waiting.
+struct pollfd {
+    int fd;
+    short events;
+    short revents;
+};
+int poll(struct pollfd *fds, unsigned long count, int timeout);
+static const int POLLIN = 1, POLLHUP = 16;
+
+// Namespaces and mounts.
+int unshare(int flags);
+int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
+int umount2(const char *target, int flags);
+int sethostname(const char *name, size_t length);
+static inline int pivot_root(const char *new_root, const char *put_old) {
+    long syscall(long, ...);
+#if defined(__x86_64__)
+    return (int)syscall(155, new_root, put_old);
+#else
+    return (int)syscall(41, new_root, put_old);
+#endif
+}
+// open_tree(2) with OPEN_TREE_CLONE: a directory as a mount of its own that is nowhere attached; `..` ends at it.
+static inline int detached_tree(int directory, const char *path) {
+    long syscall(long, ...);
+    return (int)syscall(428, directory, path, 1 | 02000000);
+}
+static inline int close_range(unsigned first, unsigned last, unsigned flags) {
+    long syscall(long, ...);
+    return (int)syscall(436, first, last, flags);
+}
+static const int CLONE_NEWNS = 0x00020000;
+static const unsigned long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32, MS_BIND = 4096,
+                           MS_REC = 16384, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19;
+static const int MNT_DETACH = 2;
+
+// Sockets.
+struct unix_address {
+    unsigned short family;
+    char path[108];
+};
+struct memory_piece {
+    void *base;
+    size_t length;
+};
+struct socket_message {
+    void *name;
+    unsigned name_length;
+    struct memory_piece *pieces;
+    size_t piece_count;
+    void *control;
+    size_t control_length;
+    int flags;
+};
+int socket(int domain, int type, int protocol);
+int connect(int fd, const void *address, unsigned length);
+static inline ssize_t send_message(int fd, const struct socket_message *message, int flags) {
+    ssize_t sendmsg(int, const void *, int);
+    return sendmsg(fd, message, flags);
+}
+static const int AF_UNIX = 1, AF_INET = 2, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 02000000;
+static const int MSG_NOSIGNAL = 0x4000;
+
+// Brings an interface up (SIOCSIFFLAGS): the loopback of a fresh network namespace is down.
+static inline int set_interface_up(int socket, const char *name) {
+    int ioctl(int, int, ...);
+    struct {
+        char name[16];
+        short flags;
+        char padding[22];
+    } request = {{0}, 0x1 | 0x40, {0}};
+    for (int i = 0; i < 15 && name[i]; i++)
+        request.name[i] = name[i];
+    return ioctl(socket, 0x8914, &request);
+}

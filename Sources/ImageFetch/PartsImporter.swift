@@ -1,0 +1,274 @@
+internal import Diagnostics
+internal import FoundationEssentials
+internal import Glibc
+internal import ImageStore
+internal import LinuxOS
+internal import Manifests
+
+/// Imports an image that lies in parts in a directory: an OCI layout, or what `docker save` writes.
+struct PartsImporter {
+    private let context: FetchContext
+    private let parts: Directory
+    /// Whether the parts are ours to move into the store, having been unpacked for that.
+    private let areOwned: Bool
+
+    init(_ context: FetchContext, parts: Directory, areOwned: Bool) throws {
+        self.context = context
+        self.parts = parts
+        self.areOwned = areOwned
+    }
+
+    func run() throws -> ImageRecord {
+        // Newer versions of Docker write both; the OCI layout says more and has digests for all.
+        if parts.contains("index.json"), parts.contains("oci-layout") { return try importLayout() }
+        if parts.contains("manifest.json") { return try importDockerSave() }
+        throw RktError(
+            .invalidData,
+            "\(context.name) is no image: it has neither an oci-layout with an index.json, nor a manifest.json as "
+                + "'docker save' writes it, nor an appc manifest with a rootfs"
+        )
+    }
+
+    // MARK: OCI layouts
+
+    private struct LayoutVersion: Decodable {
+        let imageLayoutVersion: String
+    }
+
+    private func importLayout() throws -> ImageRecord {
+        let limit = context.work.store.limits.manifestBytes
+        let layoutName = "oci-layout of \(context.name)"
+        let layout = try StrictJSON.decode(
+            LayoutVersion.self,
+            from: try parts.read("oci-layout", limit: limit),
+            name: layoutName
+        )
+        guard layout.imageLayoutVersion.hasPrefix("1.") else {
+            throw RktError(.unsupported, "\(context.name) has the layout version \(layout.imageLayoutVersion), not 1")
+        }
+        let name = "index.json of \(context.name)"
+        let document = try OCI.Document(try parts.read("index.json", limit: limit), mediaType: nil, name: name)
+        guard case .index(var index) = document else { throw RktError(.invalidData, "\(name) is not an image index") }
+
+        var descriptor = try index.select(for: context.options.platform, reference: context.reference, name: name)
+        let names = descriptor.names.map(fullName)
+        // Indexes may hold indexes; no honest tool goes deeper than two.
+        for _ in 0..<8 {
+            let bytes = try read(descriptor)
+            let title = "\(descriptor.digest) of \(context.name)"
+            switch try OCI.Document(bytes, mediaType: descriptor.mediaType, name: title) {
+            case .manifest(let manifest): return try importImage(manifest, bytes, kind: .oci, names: names, title)
+            case .index(let inner): index = inner
+            }
+            descriptor = try index.select(for: context.options.platform, reference: nil, name: title)
+        }
+        throw RktError(.limitExceeded, "\(context.name) has indexes in indexes, more than 8 deep")
+    }
+
+    /// A reference name as an image's: many tools write just a tag there, and the name is the file's.
+    private func fullName(_ reference: String) -> String {
+        guard !reference.contains("/"), !reference.contains(":") else { return reference }
+        let file = context.name.split(separator: "/").last.map(String.init) ?? context.name
+        // The extensions say what kind of file it is, not what is in it.
+        let stem = file.prefix { $0 != "." }
+        return stem.isEmpty ? reference : "\(stem):\(reference)"
+    }
+
+    /// A document of the layout, verified before anybody parses it.
+    private func read(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
+        let name = "\(descriptor.digest) of \(context.name)"
+        let limit = context.work.store.limits.manifestBytes
+        guard descriptor.size <= limit else {
+            throw RktError(.limitExceeded, "\(name) is announced with \(descriptor.size) bytes, more than \(limit)")
+        }
+        let bytes = try parts.read(path(of: descriptor.digest), limit: limit)
+        guard bytes.count == descriptor.size else {
+            throw RktError(.digestMismatch, "\(name) has \(bytes.count) bytes, not \(descriptor.size)")
+        }
+        let found = try ContentHash.digest(descriptor.digest.algorithm, of: bytes)
+        guard found == descriptor.digest else { throw RktError(.digestMismatch, "\(name) has the digest \(found)") }
+        return bytes
+    }
+
+    private func path(of digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
+
+    private func importImage(
+        _ manifest: OCI.Manifest,
+        _ bytes: [UInt8],
+        kind: ImageRecord.Kind,
+        names: [String],
+        _ title: String
+    ) throws -> ImageRecord {
+        let configBytes = try read(manifest.config)
+        let image = try config(configBytes, layers: manifest.layers.count, "the configuration of \(title)")
+        let work = context.work
+        let promises = zip(manifest.layers, image.rootfs.diffIDs).map { layer, diffID in
+            ImageImport.Promise(
+                digest: layer.digest,
+                size: layer.size,
+                diffID: diffID,
+                mediaType: layer.mediaType,
+                name: "layer \(layer.digest) of \(context.name)"
+            )
+        }
+        let layers = try addLayers(promises) { promise in
+            try source(promise.digest.map(path(of:)) ?? "")
+        }
+        return try work.commit(
+            ImageRecord(
+                id: "sha256-\(try ContentHash.digest(.sha256, of: bytes).hex)",
+                kind: kind,
+                names: names,
+                manifest: try work.add(bytes),
+                config: try work.add(configBytes, manifest.config.digest.algorithm),
+                layers: layers,
+                documentBytes: Int64(bytes.count + configBytes.count),
+                verification: context.verification
+            )
+        )
+    }
+
+    // MARK: Docker
+
+    private func importDockerSave() throws -> ImageRecord {
+        let limit = context.work.store.limits.manifestBytes
+        let title = "manifest.json of \(context.name)"
+        let images = try DockerSaveImage.parse(try parts.read("manifest.json", limit: limit), name: title)
+        let entry = try select(images)
+        let configBytes = try parts.read(entry.config, limit: limit)
+        let image = try config(
+            configBytes,
+            layers: entry.layers.count,
+            "the configuration \(entry.config) of \(context.name)"
+        )
+        // The name of a layer in the archive binds nothing; that its content is right, the diff ID says.
+        let numbered = zip(entry.layers, image.rootfs.diffIDs).map { path, diffID in
+            (
+                path,
+                ImageImport.Promise(
+                    digest: nil,
+                    size: nil,
+                    diffID: diffID,
+                    mediaType: nil,
+                    name: "layer \(path) of \(context.name)"
+                )
+            )
+        }
+        let paths = Dictionary(numbered.map { ($0.1.name, $0.0) }) { first, _ in first }
+        let layers = try addLayers(numbered.map(\.1)) { promise in try source(paths[promise.name] ?? "") }
+        let work = context.work
+        let manifest = OCI.Manifest(
+            config: OCI.Descriptor(
+                mediaType: OCI.MediaType.config,
+                digest: try work.add(configBytes),
+                size: Int64(configBytes.count)
+            ),
+            layers: layers.map { OCI.Descriptor(mediaType: $0.mediaType, digest: $0.blob, size: $0.size) }
+        )
+        // The same archive must give the same manifest each time: its digest is the image's ID.
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let bytes = [UInt8](try encoder.encode(manifest))
+        let digest = try work.add(bytes)
+        return try work.commit(
+            ImageRecord(
+                id: "sha256-\(digest.hex)",
+                kind: .docker,
+                names: entry.repoTags,
+                manifest: digest,
+                config: manifest.config.digest,
+                layers: layers,
+                documentBytes: Int64(bytes.count + configBytes.count),
+                verification: context.verification
+            )
+        )
+    }
+
+    private func select(_ images: [DockerSaveImage]) throws -> DockerSaveImage {
+        let known = images.flatMap(\.repoTags).joined(separator: ", ")
+        guard let reference = context.reference else {
+            guard images.count == 1 else {
+                throw RktError(
+                    .invalidArgument,
+                    "\(context.name) has several images; choose one with '#NAME': \(known)"
+                )
+            }
+            return images[0]
+        }
+        let matches = images.filter { image in
+            image.repoTags.contains { $0 == reference || $0.split(separator: ":").last.map(String.init) == reference }
+        }
+        guard matches.count == 1 else {
+            let problem = matches.isEmpty ? "no image" : "several images"
+            throw RktError(.notFound, "\(context.name) has \(problem) named \(reference); it has: \(known)")
+        }
+        return matches[0]
+    }
+
+    // MARK: Shared
+
+    private func config(_ bytes: [UInt8], layers: Int, _ name: String) throws -> OCI.Image {
+        let image = try OCI.Image.parse(bytes, name: name)
+        guard image.rootfs.diffIDs.count == layers else {
+            throw RktError(
+                .invalidData,
+                "\(name) names \(image.rootfs.diffIDs.count) layers, the manifest \(layers)"
+            )
+        }
+        let platform = OCI.Platform(os: image.os, architecture: image.architecture, variant: image.variant)
+        guard context.options.platform.rank(of: platform) != nil else {
+            throw RktError(
+                .unsupported,
+                "\(context.name) is an image for \(platform), not for \(context.options.platform)"
+            )
+        }
+        // What cannot be understood now must not surface when a pod starts.
+        _ = try ImageConfig(image, name: name)
+        return image
+    }
+
+    private func source(_ path: String) throws -> BlobSource {
+        let status = try parts.status(of: path)
+        // Of a part with several names, or one that is a link, only a copy is ours alone.
+        if areOwned, status.kind == .regular, try hasOneName(path), path.split(separator: "/").last != nil {
+            let directory = path.split(separator: "/").dropLast().joined(separator: "/")
+            let parent = try parts.directory(directory.isEmpty ? "." : directory)
+            return try BlobSource(moving: String(path.split(separator: "/").last ?? ""), in: parent)
+        }
+        let file = try parts.open(path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        guard try FileStatus(of: file, name: parts.path(of: path)).kind == .regular else {
+            throw RktError(.invalidData, "\(path) of \(context.name) is not a regular file")
+        }
+        return BlobSource(file)
+    }
+
+    private func hasOneName(_ path: String) throws -> Bool {
+        let file = try parts.open(path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        var status = stat()
+        let raw = file.rawValue
+        try system("looking at \(path)") { fstat(raw, &status) }
+        return status.st_nlink == 1
+    }
+
+    /// Adds all layers, several at once; one that the image has twice is read once.
+    private func addLayers(
+        _ promises: [ImageImport.Promise],
+        _ source: @escaping @Sendable (ImageImport.Promise) throws -> BlobSource
+    ) throws -> [ImageRecord.Layer] {
+        let work = context.work
+        var first: [String: Int] = [:]
+        var distinct: [ImageImport.Promise] = []
+        let places = promises.map { promise in
+            let key = "\(promise.diffID) \(promise.digest.map(\.description) ?? promise.name)"
+            if let place = first[key] { return place }
+            first[key] = distinct.count
+            distinct.append(promise)
+            return distinct.count - 1
+        }
+        let layers = try concurrently(distinct) { promise in
+            if let stored = work.stored(promise) { return stored }
+            return try work.addLayer(try source(promise), promise)
+        }
+        return places.map { layers[$0] }
+    }
+}

@@ -1,0 +1,188 @@
+internal import CLinux
+internal import Diagnostics
+internal import Glibc
+package import LinuxOS
+package import Manifests
+
+/// The ways a stream can be compressed, told by its first bytes.
+package enum Compression: CInt, Sendable {
+    case none = 0
+    case gzip = 1
+    case bzip2 = 2
+    case xz = 3
+    case zstd = 4
+
+    /// The compression of content that starts with `bytes`.
+    package init(of bytes: [UInt8]) {
+        if bytes.starts(with: [0x1f, 0x8b]) {
+            self = .gzip
+        } else if bytes.starts(with: [0x42, 0x5a, 0x68]) {
+            self = .bzip2
+        } else if bytes.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) {
+            self = .xz
+        } else if bytes.starts(with: [0x28, 0xb5, 0x2f, 0xfd]) || Compression.isSkippableFrame(bytes) {
+            self = .zstd
+        } else {
+            self = .none
+        }
+    }
+
+    private static func isSkippableFrame(_ bytes: [UInt8]) -> Bool {
+        bytes.count >= 4 && bytes[0] & 0xf0 == 0x50 && bytes[1...3].elementsEqual([0x2a, 0x4d, 0x18])
+    }
+}
+
+/// One pass over a file: reads it, hashes it, copies it if asked to, decompresses it, hashes that, and hands it on.
+///
+/// The whole file is read, also what follows the end of the compressed stream: the digest is that of the file.
+package final class ContentStream {
+    /// What a pass found out.
+    package struct Result: Sendable {
+        /// The file's size in bytes.
+        package var size: Int64 = 0
+        /// The file's digest.
+        package var digest: Manifests.Digest
+        /// The size of the decompressed stream in bytes.
+        package var contentSize: Int64 = 0
+        /// The digests of the decompressed stream, in the order asked for.
+        package var contentDigests: [Manifests.Digest]
+        /// Whether the decompressed stream ends with 512 zero bytes, as every whole tar does.
+        package var endsWithZeros: Bool
+    }
+
+    private let source: CInt
+    private let copy: BlobCopy?
+    private let name: String
+    private let limits: ImageLimits
+    private let progress: ProgressSink?
+    private let total: Int64?
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    private var hash: ContentHash
+    private var contentHashes: [ContentHash]
+    private var size: Int64 = 0
+    private var contentSize: Int64 = 0
+    private var zeros: Int64 = 0
+    private var failure: (any Error)?
+
+    /// Prepares a pass.
+    ///
+    /// - Parameters:
+    ///   - source: The file, read from where it is.
+    ///   - copy: Where to write the file's bytes to.
+    ///   - name: What it is, for errors and progress.
+    ///   - algorithms: The hash functions for the file and for the decompressed stream.
+    ///   - limits: The limits.
+    ///   - total: The size to be expected, for progress.
+    ///   - progress: Hears how far it is.
+    package init(
+        source: borrowing OwnedFD,
+        copy: BlobCopy? = nil,
+        name: String,
+        algorithms: (file: Manifests.Digest.Algorithm, content: [Manifests.Digest.Algorithm]),
+        limits: ImageLimits,
+        total: Int64? = nil,
+        progress: ProgressSink? = nil
+    ) {
+        self.source = source.rawValue
+        self.copy = copy
+        self.name = name
+        self.limits = limits
+        self.total = total
+        self.progress = progress
+        hash = ContentHash(algorithms.file)
+        contentHashes = algorithms.content.map { ContentHash($0) }
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    /// Makes the pass.
+    ///
+    /// - Parameters:
+    ///   - compression: The file's compression; nil to go by the first bytes.
+    ///   - sink: Takes the decompressed stream, piece by piece.
+    /// - Returns: What was found out.
+    /// - Throws: ``RktError`` with `invalidData` for a damaged stream, `limitExceeded`, or what reading, copying and
+    ///   `sink` throw.
+    package func run(
+        _ compression: Compression? = nil,
+        sink: ((UnsafeRawBufferPointer) throws -> Void)? = nil
+    ) throws -> Result {
+        let kind = try compression ?? ContentStream.compression(of: source, name: name)
+        if kind != .none { try ArchiveSupport.load() }
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        let read: rkt_source = { context, bytes in
+            guard let context else { return -1 }
+            return Unmanaged<ContentStream>.fromOpaque(context).takeUnretainedValue().next(bytes)
+        }
+        guard let decoder = rkt_decoder_new(kind.rawValue, read, context) else {
+            throw RktError(.missingDependency, "\(name): libarchive cannot decompress \(kind)")
+        }
+        defer { rkt_decoder_free(decoder) }
+        var bytes: UnsafeRawPointer?
+        while true {
+            let count = rkt_decoder_next(decoder, &bytes)
+            if let failure { throw failure }
+            guard count >= 0 else {
+                throw RktError(.invalidData, "\(name) is damaged: \(String(cString: rkt_decoder_error(decoder)))")
+            }
+            if count == 0 { break }
+            try take(UnsafeRawBufferPointer(start: bytes, count: count), sink)
+        }
+        // What follows the compressed stream belongs to the file.
+        while next(&bytes) > 0 {}
+        if let failure { throw failure }
+        return Result(
+            size: size,
+            digest: try hash.finish(),
+            contentSize: contentSize,
+            contentDigests: try contentHashes.map { try $0.finish() },
+            endsWithZeros: zeros >= 512
+        )
+    }
+
+    private func take(_ piece: UnsafeRawBufferPointer, _ sink: ((UnsafeRawBufferPointer) throws -> Void)?) throws {
+        contentSize += Int64(piece.count)
+        guard contentSize <= Int64(limits.unpackedBytes) else {
+            throw RktError(.limitExceeded, "\(name) decompresses to more than \(limits.unpackedBytes) bytes")
+        }
+        if contentSize > limits.ratioFloor, contentSize / limits.compressionRatio > size {
+            throw RktError(
+                .limitExceeded,
+                "\(name) decompresses to more than \(limits.compressionRatio) times its size"
+            )
+        }
+        for index in contentHashes.indices { contentHashes[index].update(piece) }
+        let tail = piece.reversed().prefix(512).prefix { $0 == 0 }.count
+        zeros = tail == piece.count ? zeros + Int64(tail) : Int64(tail)
+        try sink?(piece)
+    }
+
+    private func next(_ bytes: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
+        do {
+            let count = try system("reading \(name)") { read(source, buffer.baseAddress, buffer.count) }
+            let piece = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
+            size += Int64(count)
+            guard size <= limits.blobBytes else {
+                throw RktError(.limitExceeded, "\(name) is larger than \(limits.blobBytes) bytes")
+            }
+            hash.update(piece)
+            try copy?.file.writeAll(piece, name: "the copy of \(name)")
+            progress?(name, size, total)
+            bytes.pointee = piece.baseAddress
+            return count
+        } catch {
+            failure = error
+            return -1
+        }
+    }
+
+    /// The compression of a file, by its first bytes; the file's offset stays.
+    package static func compression(of file: CInt, name: String) throws -> Compression {
+        var first = [UInt8](repeating: 0, count: 8)
+        let offset = try system("reading \(name)") { lseek(file, 0, SEEK_CUR) }
+        let count = try system("reading \(name)") { pread(file, &first, 8, offset) }
+        return Compression(of: [UInt8](first[..<count]))
+    }
+}

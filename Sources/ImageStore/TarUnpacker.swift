@@ -1,0 +1,187 @@
+internal import CLinux
+internal import Diagnostics
+internal import Glibc
+package import LinuxOS
+
+/// A child process that unpacks a tar stream into one directory, and can reach nothing else.
+package final class TarUnpacker {
+    /// What a tar is to its reader.
+    package enum Mode: Int32, Sendable {
+        /// An OCI layer.
+        case layer = 1
+        /// An appc image: only what is below `rootfs/`, which becomes the root.
+        case aci = 2
+        /// Names and content of files, directories and links only: an archive of an image's parts.
+        case plain = 3
+        /// The file `manifest` of an appc image, checking that all else is below `rootfs/`.
+        case manifest = 4
+        /// Nothing: only tells an appc image from other archives.
+        case probe = 5
+    }
+
+    /// What the child found out.
+    package struct Report: Sendable {
+        /// The entries of the archive.
+        package var entries: UInt64
+        /// The bytes of all files.
+        package var bytes: UInt64
+        /// For ``Mode/probe`` whether it is an appc image, for ``Mode/manifest`` whether it has a `rootfs`.
+        package var isAppc: Bool
+        /// Whether the child had a mount namespace of its own, with the directory as its root.
+        package var hadOwnRoot: Bool
+    }
+
+    private let mode: Mode
+    private let directory: Directory
+    private let name: String
+    private let report: OwnedFD
+    private let child: pid_t
+    private var feed: CInt
+    private var isReaped = false
+
+    /// Starts the child.
+    ///
+    /// - Parameters:
+    ///   - mode: What the tar is.
+    ///   - directory: Where it goes; the child's root.
+    ///   - name: What the tar is, for errors.
+    ///   - limits: The limits.
+    /// - Throws: ``RktError`` when the child cannot be started.
+    package init(_ mode: Mode, into directory: Directory, name: String, limits: ImageLimits) throws {
+        try ArchiveSupport.load()
+        self.mode = mode
+        self.directory = directory
+        self.name = name
+        report = OwnedFD(taking: try system("reporting on \(name)") { rkt_memfd("unpack") })
+        var pair: [CInt] = [-1, -1]
+        let type = CInt(SOCK_STREAM.rawValue) | TarUnpacker.closeOnExec
+        try system("unpacking \(name)") { socketpair(AF_UNIX, type, 0, &pair) }
+        let input = OwnedFD(taking: pair[0])
+        feed = pair[1]
+        var numbers = rkt_unpack_limits(
+            bytes: limits.unpackedBytes,
+            entries: limits.entries,
+            path_length: limits.pathLength,
+            path_depth: limits.pathDepth,
+            xattr_bytes: limits.attributeBytes,
+            file_bytes: UInt64(limits.manifestBytes),
+            memory: TarUnpacker.dataSize() + limits.unpackMemory,
+            cpu_seconds: limits.unpackSeconds
+        )
+        child = rkt_unpack_start(
+            mode.rawValue,
+            directory.descriptor.rawValue,
+            input.rawValue,
+            report.rawValue,
+            &numbers
+        )
+        if child < 0 {
+            let number = rkt_errno()
+            close(feed)
+            throw RktError(errno: number, "starting a process to unpack \(name)")
+        }
+    }
+
+    deinit {
+        if feed >= 0 { close(feed) }
+        if !isReaped { _ = rkt_unpack_wait(child) }
+    }
+
+    /// Hands the next bytes of the tar to the child.
+    ///
+    /// - Parameter bytes: The bytes.
+    /// - Returns: Whether the child takes more; false when it has ended, and ``finish()`` says why.
+    /// - Throws: ``RktError`` when they cannot be sent.
+    package func take(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            do {
+                sent += try system("unpacking \(name)") {
+                    send(feed, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, TarUnpacker.noSignal)
+                }
+            } catch let error as RktError where error.errno == EPIPE || error.errno == ECONNRESET {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Tells the child that the stream is over and waits for it.
+    ///
+    /// - Returns: What it found out.
+    /// - Throws: ``RktError`` naming the tar and the entry: `invalidData`, `limitExceeded`, or the errno's code.
+    package func finish() throws -> Report {
+        close(feed)
+        feed = -1
+        let status = rkt_unpack_wait(child)
+        isReaped = true
+        var result = rkt_unpack_report()
+        let size = MemoryLayout<rkt_unpack_report>.size
+        let raw = report.rawValue
+        let count = try system("reading the report on \(name)") { pread(raw, &result, size, 0) }
+        guard status == 0, count == size, result.magic == RKT_UNPACK_MAGIC else {
+            let end = status > 0 ? "was killed by signal \(status)" : "ended without a result"
+            throw RktError(
+                .limitExceeded,
+                "\(name): the process that unpacks it \(end), most likely at a limit of memory or processor time"
+            )
+        }
+        try check(result)
+        if mode == .layer { try setOpaque() }
+        return Report(
+            entries: result.entries,
+            bytes: result.bytes,
+            isAppc: result.probe != 0,
+            hadOwnRoot: CInt(result.confinement) == CInt(RKT_CONFINED_MOUNTS)
+        )
+    }
+
+    private func check(_ result: rkt_unpack_report) throws {
+        let entry = TarUnpacker.text(result.entry)
+        let place = entry.isEmpty ? name : "\(name), entry \(entry.debugDescription)"
+        let message = TarUnpacker.text(result.message)
+        switch CInt(result.status) {
+        case CInt(RKT_UNPACKED): return
+        case CInt(RKT_UNPACK_LIMIT): throw RktError(.limitExceeded, "\(place): \(message)")
+        case CInt(RKT_UNPACK_SYSTEM): throw RktError(errno: result.number, "\(place): \(message)")
+        default: throw RktError(.invalidData, "\(place): \(message)")
+        }
+    }
+
+    /// Marks the directories that hide all below them; the child lacks the rights. It may have been taken over, so its
+    /// paths are resolved inside the directory only: the worst it reaches is another directory of the same layer.
+    private func setOpaque() throws {
+        let raw = report.rawValue
+        let start = MemoryLayout<rkt_unpack_report>.size
+        try system("reading the report on \(name)") { lseek(raw, off_t(start), SEEK_SET) }
+        let paths = try report.readAll(limit: 256 << 20, name: "the report on \(name)")
+        for path in paths.split(separator: 0) {
+            // Paths are bytes, not always text, so they go to the kernel as they are.
+            let terminated = path.map { CChar(bitPattern: $0) } + [0]
+            let flags = UInt64(UInt32(bitPattern: O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+            let resolve = UInt64(RKT_RESOLVE_IN_ROOT | RKT_RESOLVE_NO_MAGICLINKS | RKT_RESOLVE_NO_XDEV)
+            let place = "\(name), directory \(String(decoding: path, as: UTF8.self).debugDescription)"
+            let opened = OwnedFD(
+                taking: try system(place) { rkt_openat2(directory.descriptor.rawValue, terminated, flags, 0, resolve) }
+            )
+            let target = opened.rawValue
+            try system("\(place): making it opaque") { rkt_fsetxattr(target, "trusted.overlay.opaque", "y", 1) }
+        }
+    }
+
+    private static func text<Bytes>(_ bytes: Bytes) -> String {
+        withUnsafeBytes(of: bytes) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// The bytes of private memory the process has already: the child starts with as much.
+    private static func dataSize() -> UInt64 {
+        guard let directory = try? Directory(path: "/proc/self"), let text = try? directory.readText("statm") else {
+            return 1 << 30
+        }
+        let fields = text.split(separator: " ")
+        return (fields.count > 5 ? UInt64(fields[5]) ?? 0 : 0) * UInt64(sysconf(CInt(_SC_PAGESIZE)))
+    }
+
+    private static let closeOnExec: CInt = 0o2000000
+    private static let noSignal: CInt = 0x4000
+}

@@ -1,0 +1,152 @@
+internal import Diagnostics
+internal import Glibc
+internal import LinuxOS
+public import Manifests
+internal import SystemdClient
+
+/// Starting, stopping and waiting for pods, all through systemd.
+public struct PodControl: Sendable {
+    let data: DataDirectory
+
+    /// Controls the pods of a data directory.
+    ///
+    /// - Parameter data: The data directory.
+    public init(data: DataDirectory) {
+        self.data = data
+    }
+
+    /// Starts a prepared or exited pod and returns when its apps have started.
+    ///
+    /// - Parameter pod: The pod.
+    /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
+    public func start(_ pod: PodDirectory) async throws {
+        try await launch(pod, manager: try await SystemdManager.connect())
+    }
+
+    /// Starts a prepared or exited pod and returns when it has ended and systemd is done with it.
+    ///
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - started: Called when its apps have started.
+    ///   - ended: Called when its apps have ended and nothing of it runs any more; systemd may not be done yet.
+    /// - Returns: The pod's exit status.
+    /// - Throws: ``RktError`` when it could not be started and no app is to blame; systemd is done with it then too.
+    public func run(
+        _ pod: PodDirectory,
+        started: () -> Void,
+        ended: @Sendable () async throws -> Void
+    ) async throws -> Int32 {
+        let manager = try await SystemdManager.connect()
+        var failure: (any Error)?
+        do {
+            try await launch(pod, manager: manager)
+            started()
+        } catch {
+            failure = error
+        }
+        async let inactive: Void = SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
+        guard let running = try PodLookup(data: data).exactly(pod.uuid) else {
+            throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
+        }
+        try await running.waitUntilUnlocked()
+        async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
+        try await ended()
+        await forgotten
+        _ = try await inactive
+        let status = running.exitStatus()
+        if let failure, status == 0 { throw failure }
+        return status
+    }
+
+    /// machined notices a machine's end by itself, but not before it has heard of it; whoever waited for the pod shall
+    /// not see it any more.
+    private func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
+        guard !manager.isPeer else { return }
+        try? await MachineManager(connection: manager.connection).unregister(PodNames.machine(uuid))
+    }
+
+    /// Lets systemd start the pod and, in the same breath, the apps' units: their launchers come up while the pod does,
+    /// and wait for it. `pod-start` asks for the same units; whoever starts `pod@` by hand gets them from there.
+    private func launch(_ pod: PodDirectory, manager: SystemdManager) async throws {
+        let uuid = pod.uuid
+        let running = try enterRun(pod)
+        // Held until systemd has done it: `gc` sees that the pod is spoken for.
+        let mark = try running.directory.open("starting")
+        try FileLock.mark(mark, name: "starting")
+        defer { withExtendedLifetime(mark.rawValue) {} }
+        let apps = try running.overview().map { PodNames.appUnit(uuid, $0.name) }
+        do {
+            async let launchers: Void = startAhead(apps, manager: manager)
+            try await SystemdSurvival.start([PodNames.podUnit(uuid)], manager: manager) { _ in
+                running.directory.contains("pid")
+            }
+            await launchers
+        } catch {
+            try? running.directory.remove("starting")
+            for app in apps {
+                try? await manager.stopUnit(app)
+                try? await manager.resetFailedUnit(app)
+            }
+            throw error
+        }
+    }
+
+    /// What comes of it is seen by pod-start, which waits for the same jobs.
+    private func startAhead(_ units: [String], manager: SystemdManager) async {
+        for unit in units { _ = try? await manager.enqueueStart(unit) }
+    }
+
+    private func enterRun(_ pod: PodDirectory) throws -> PodDirectory {
+        guard pod.phase == .prepared || pod.phase == .run else {
+            throw RktError(.wrongState, "pod \"\(pod.uuid)\" is \(try pod.state().rawValue): it cannot be started")
+        }
+        let lock = try pod.lock()
+        defer { withExtendedLifetime(lock.rawValue) {} }
+        let running = pod.phase == .run ? pod : try pod.move(to: .run, in: data, durable: false)
+        try PodGate.make(in: running.directory)
+        if running.directory.contains("pid") { try running.directory.remove("pid") }
+        try HostFiles.install(from: running)
+        try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
+        return running
+    }
+
+    /// Stops a running pod and returns when it has ended.
+    ///
+    /// - Parameters:
+    ///   - uuid: The pod.
+    ///   - force: Whether to kill it at once instead of letting its apps end.
+    /// - Returns: False when the pod did not run.
+    /// - Throws: ``RktError`` when the pod was never started, or systemd could not stop it.
+    public func stop(_ uuid: PodUUID, force: Bool) async throws -> Bool {
+        guard let pod = try PodLookup(data: data).exactly(uuid) else {
+            throw RktError(.notFound, "there is no pod \"\(uuid)\"")
+        }
+        switch try pod.state() {
+        case .running: break
+        case .exited, .exitedGarbage, .exitedDeleting: return false
+        default: throw RktError(.wrongState, "pod \"\(uuid)\" is not running")
+        }
+        let manager = try await SystemdManager.connect()
+        if force { try await killApps(of: pod, manager: manager) }
+        try await manager.stopUnit(PodNames.podUnit(uuid))
+        return true
+    }
+
+    /// Ends a pod that is being started or runs: whatever it is at, systemd takes it back.
+    ///
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - force: Whether to kill its apps at once.
+    /// - Throws: ``RktError`` when systemd could not stop it.
+    public func cancel(_ pod: PodDirectory, force: Bool) async throws {
+        let manager = try await SystemdManager.connect()
+        if force { try await killApps(of: pod, manager: manager) }
+        try await manager.stopUnit(PodNames.podUnit(pod.uuid))
+    }
+
+    private func killApps(of pod: PodDirectory, manager: SystemdManager) async throws {
+        for app in try pod.overview() {
+            try? await manager.killUnit(PodNames.appUnit(pod.uuid, app.name), whom: .all, signal: SIGKILL)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+internal import Diagnostics
+internal import LinuxOS
+public import Manifests
+
+/// A pod's directory, the truth about the pod; the directory's descriptor stays valid when the pod changes phase.
+///
+/// What is in it, and who writes it:
+///
+/// | file | content | written by |
+/// |---|---|---|
+/// | `pod` | the pod manifest | prepare |
+/// | `pod-created` | nothing; its time is the pod's creation | prepare |
+/// | `overview` | a line per app: name, image name, image id, separated by TABs | prepare |
+/// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
+/// | `units/`, `journal/` | the generated units and journal configuration | prepare |
+/// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
+/// | `pid` | the init's process; its time is the pod's start | pod-start |
+/// | `lock` | nothing; locked while the pod runs or changes phase | all |
+/// | `ends` | a named pipe that wakes the init when an app has ended | pod-start |
+/// | `starting` | there while pod-start has not handed over | pod-start |
+/// | `stopping` | there once the pod was asked to stop | pod-init |
+/// | `status/APP` | the app's exit status | pod-init |
+/// | `exit` | the pod's exit status, when an app failed | pod-init |
+public final class PodDirectory: Sendable {
+    /// The pod.
+    public let uuid: PodUUID
+    /// The phase it was found in.
+    let phase: PodPhase
+    /// The directory.
+    let directory: Directory
+
+    init(uuid: PodUUID, phase: PodPhase, directory: Directory) {
+        self.uuid = uuid
+        self.phase = phase
+        self.directory = directory
+    }
+
+    /// The state, as of now for the lock and as of opening for the phase.
+    ///
+    /// - Returns: The state.
+    /// - Throws: ``RktError`` when the lock cannot be looked at.
+    public func state() throws -> PodState {
+        phase.state(locked: try isLocked())
+    }
+
+    /// The file with the lock: not the directory itself, whose descriptor in the pod's init would be a way out of the
+    /// pod for an app that may trace processes.
+    static let lockFile = "lock"
+
+    /// Whether someone holds the lock.
+    func isLocked() throws -> Bool {
+        do {
+            let file = try directory.open(Self.lockFile)
+            return try FileLock.isMarked(file, name: directory.path)
+        } catch let error as RktError where error.code == .notFound {
+            return false
+        }
+    }
+
+    /// Takes the lock for a transition, or for the life of the running pod.
+    ///
+    /// - Returns: The descriptor that holds the lock.
+    /// - Throws: ``RktError`` with `busy` when another transition, or the running pod itself, holds it.
+    func lock() throws -> OwnedFD {
+        let file = try directory.open(Self.lockFile, flags: Directory.lockFileFlags, mode: 0o640)
+        guard try FileLock.tryLock(.exclusive, file, name: directory.path) else {
+            throw RktError(.busy, "pod \"\(uuid)\" is in use")
+        }
+        try FileLock.mark(file, name: directory.path)
+        return file
+    }
+
+    /// Waits until nobody holds the lock: until the init of the running pod has ended.
+    func waitUntilUnlocked() async throws {
+        let file = try directory.open(Self.lockFile)
+        let raw = file.release()
+        let path = directory.path
+        try await OwnThread.run { _ in
+            let file = OwnedFD(taking: raw)
+            try FileLock.lock(.shared, file, name: path)
+        }
+    }
+
+    /// Moves the pod to another phase; the caller holds the lock.
+    func move(to phase: PodPhase, in data: DataDirectory, durable: Bool) throws -> PodDirectory {
+        guard let from = try data.phase(self.phase) else {
+            throw RktError(.notFound, "pod \"\(uuid)\" is gone")
+        }
+        let to = try data.ensurePhase(phase)
+        try from.renameExclusively(uuid.description, to: uuid.description, in: to)
+        if durable { try to.synchronize() }
+        let moved = Directory(
+            taking: try directory.descriptor.duplicate(),
+            path: to.path(of: uuid.description)
+        )
+        return PodDirectory(uuid: uuid, phase: phase, directory: moved)
+    }
+
+    // MARK: What is in it
+
+    /// The pod's apps, in the order they were asked for.
+    func overview() throws -> [AppOverview] {
+        try directory.readText("overview").split(separator: "\n").map { line in
+            let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+            guard fields.count == 3 else {
+                throw RktError(.invalidData, "\(directory.path(of: "overview")) is damaged")
+            }
+            return AppOverview(name: fields[0], imageName: fields[1], imageID: fields[2])
+        }
+    }
+
+    /// The pod manifest, as it is stored.
+    ///
+    /// - Returns: The JSON.
+    /// - Throws: ``RktError`` when there is none yet.
+    public func manifest() throws -> [UInt8] {
+        try directory.read("pod", limit: 16 << 20)
+    }
+
+    /// The exit status of an app; nil while it has none.
+    func exitStatus(of app: String) -> Int32? {
+        guard let text = try? directory.readText("status/\(app)", limit: 64) else { return nil }
+        return Int32(text.prefix { $0.isNumber || $0 == "-" })
+    }
+
+    /// The exit status of the pod: that of the first app that failed, else 0.
+    func exitStatus() -> Int32 {
+        guard let text = try? directory.readText("exit", limit: 64) else { return 0 }
+        return Int32(text.prefix { $0.isNumber }) ?? 0
+    }
+
+    /// The process of the pod's init, as pod-start wrote it; nil when the pod was never started.
+    func initProcess() -> Int32? {
+        (try? directory.readText("pid", limit: 64)).flatMap { Int32($0.prefix { $0.isNumber }) }
+    }
+
+    /// The time a file was last written, in nanoseconds since the epoch; nil when there is none.
+    func time(of name: String) -> Int64? {
+        (try? directory.status(of: name))?.modified
+    }
+}
+
+/// What the overview says of an app.
+public struct AppOverview: Sendable, Hashable {
+    /// The app's name.
+    public let name: String
+    /// The image's name, with its version if it has one.
+    public let imageName: String
+    /// The image's full id.
+    public let imageID: String
+}

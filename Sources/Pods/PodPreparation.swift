@@ -1,0 +1,177 @@
+internal import Diagnostics
+internal import Glibc
+internal import ImageStore
+internal import LinuxOS
+public import Manifests
+internal import UnitGen
+
+/// `prepare`: from a request to a pod directory that systemd can start.
+public struct PodPreparation: Sendable {
+    let data: DataDirectory
+    let installation: Installation
+    let stages: StageClock
+
+    /// Prepares pods in a data directory.
+    ///
+    /// - Parameters:
+    ///   - data: The data directory.
+    ///   - installation: Where this installation's programs are.
+    ///   - stages: Takes down how long each stage took.
+    public init(data: DataDirectory, installation: Installation, stages: StageClock) {
+        self.data = data
+        self.installation = installation
+        self.stages = stages
+    }
+
+    /// Prepares a pod.
+    ///
+    /// - Parameters:
+    ///   - request: What is asked for.
+    ///   - images: The image of each app, in the store.
+    ///   - announce: Called with the pod's UUID once its directory exists.
+    /// - Returns: The pod, in the phase `prepared`.
+    /// - Throws: ``RktError``; then nothing of the pod is left.
+    public func run(
+        _ request: PodRequest,
+        images: [PodImage],
+        announce: (PodUUID) throws -> Void
+    ) throws -> PodDirectory {
+        let names = try appNames(request, images: images)
+        let runtime = try Installation.runtime(request.runtime)
+        let imageLock = try data.lockImages(.shared)
+        defer { withExtendedLifetime(imageLock.rawValue) {} }
+
+        let uuid = PodUUID(random: (0..<16).map { _ in UInt8.random(in: 0...255) })
+        let embryo = try create(uuid)
+        // Held to the end: whoever finds the pod without its lock knows that its preparation has ended early.
+        let lock = try embryo.lock()
+        var pod = try embryo.move(to: .prepare, in: data, durable: false)
+        do {
+            try announce(uuid)
+            try fill(pod, request: request, images: images, names: names, runtime: runtime)
+            stages.mark("bundles")
+            if request.durable { try pod.directory.synchronizeFileSystem() }
+            pod = try pod.move(to: .prepared, in: data, durable: request.durable)
+        } catch {
+            discard(pod)
+            throw error
+        }
+        withExtendedLifetime(lock.rawValue) {}
+        try? PodLinks.makeRuntimeLink(uuid, to: "\(data.path)/pods/run/\(uuid)")
+        stages.mark("prepared")
+        return pod
+    }
+
+    private func create(_ uuid: PodUUID) throws -> PodDirectory {
+        let parent = try data.ensurePhase(.embryo)
+        try parent.makeDirectory(uuid.description, mode: 0o750)
+        let directory = try parent.directory(uuid.description)
+        return PodDirectory(uuid: uuid, phase: .embryo, directory: directory)
+    }
+
+    private func discard(_ pod: PodDirectory) {
+        guard let garbage = try? pod.move(to: .garbage, in: data, durable: false) else { return }
+        try? data.phase(.garbage)?.removeTree(garbage.uuid.description)
+    }
+
+    private func appNames(_ request: PodRequest, images: [PodImage]) throws -> [String] {
+        guard !request.apps.isEmpty else {
+            throw RktError(.invalidArgument, "must provide at least one image or specify the pod manifest")
+        }
+        var names: [String] = []
+        for (app, image) in zip(request.apps, images) {
+            let name: ACName
+            if let given = app.name {
+                name = try withContext("invalid app name \"\(given)\"") { try ACName(given) }
+            } else {
+                name = try image.defaultAppName()
+            }
+            guard !names.contains(name.description) else {
+                throw RktError(.invalidArgument, "error: multiple apps with name \(name)")
+            }
+            names.append(name.description)
+        }
+        return names
+    }
+
+    // MARK: Filling the directory
+
+    private func fill(
+        _ pod: PodDirectory,
+        request: PodRequest,
+        images: [PodImage],
+        names: [String],
+        runtime: String
+    ) throws {
+        let directory = pod.directory
+        try directory.makeDirectory("rootfs", mode: 0o755)
+        // What apps leave here may be set-uid, and bundles hold secrets: root only.
+        try directory.makeDirectory("apps", mode: 0o700)
+        let apps = try directory.directory("apps")
+
+        var plans: [AppPlan] = []
+        for (index, app) in request.apps.enumerated() {
+            let bundle = try AppBundle(in: apps, name: names[index], image: images[index])
+            plans.append(try AppPlanning.plan(app, in: request, bundle: bundle))
+        }
+        let hostname = request.hostname ?? "rkt-\(pod.uuid)"
+        let configuration = RuntimeConfiguration(
+            hostname: hostname,
+            stage1: request.stage1,
+            network: request.network,
+            journal: request.journal
+        )
+        let plan = PodPlanning.plan(
+            pod: pod,
+            data: data,
+            configuration: configuration,
+            apps: plans,
+            podInit: installation.podInit,
+            runtime: runtime
+        )
+        for app in plans {
+            let bundle = try apps.directory(app.name.description)
+            try bundle.writeInPlace("config.json", try plan.runtimeConfiguration(for: app), mode: 0o640)
+            try bundle.writeInPlace("hosts", Self.hosts(hostname))
+            try bundle.writeInPlace("hostname", "\(hostname)\n")
+        }
+        try layOutHostFiles(plan, in: directory)
+        try directory.writeInPlace(RuntimeConfiguration.fileName, try configuration.encoded())
+        try directory.writeInPlace("overview", overview(names: names, images: images))
+        try directory.writeInPlace(
+            "pod",
+            try PodPlanning.manifest(request: request, plan: plan, images: images).encoded(),
+            mode: 0o640
+        )
+        try directory.writeInPlace("pod-created", "")
+    }
+
+    /// The hosts file of an app whose image has none (reference, 5.10).
+    private static func hosts(_ hostname: String) -> String {
+        """
+        127.0.0.1\tlocalhost localhost.localdomain \(hostname)
+        ::1\tlocalhost ip6-localhost ip6-loopback
+        fe00::0\tip6-localnet
+        ff02::1\tip6-allnodes
+        ff02::2\tip6-allrouters
+
+        """
+    }
+
+    private func layOutHostFiles(_ plan: PodPlan, in directory: Directory) throws {
+        try directory.makeDirectory("run", mode: 0o755)
+        let units = try plan.units().map { ("systemd/system/\($0.name)", $0.file.description) }
+        let journal = plan.journalConfiguration().map { ($0.path, $0.content) }
+        for (path, content) in units + journal {
+            var parent = try directory.directory("run")
+            let components = path.split(separator: "/").map(String.init)
+            for component in components.dropLast() { parent = try parent.ensureDirectory(component) }
+            guard let name = components.last else { continue }
+            try parent.writeInPlace(name, content)
+        }
+    }
+
+    private func overview(names: [String], images: [PodImage]) -> String {
+        zip(names, images).map { "\($0)\t\($1.displayName)\t\($1.record.id)\n" }.joined()
+    }
+}

@@ -1,0 +1,96 @@
+internal import Diagnostics
+internal import Glibc
+internal import Journal
+internal import LinuxOS
+internal import Manifests
+internal import SystemdClient
+
+/// Removing pods: the directory and every trace of the pod on the host. Each step may be repeated, so one that was
+/// interrupted is finished by the next `gc`.
+public struct PodRemoval: Sendable {
+    let data: DataDirectory
+
+    /// Removes pods of a data directory.
+    ///
+    /// - Parameter data: The data directory.
+    public init(data: DataDirectory) {
+        self.data = data
+    }
+
+    /// Removes a pod that does not run.
+    ///
+    /// - Parameter pod: The pod.
+    /// - Throws: ``RktError`` with `wrongState` when it runs or is being prepared, or for what could not be removed.
+    public func remove(_ pod: PodDirectory) async throws {
+        let state = try pod.state()
+        switch state {
+        case .running, .embryo, .preparing, .deleting, .exitedDeleting:
+            throw RktError(.wrongState, "pod \"\(pod.uuid)\" is currently \(state.rawValue)")
+        case .abortedPrepare, .prepared, .exited, .exitedGarbage, .garbage:
+            break
+        }
+        let manager = try await SystemdManager.connect()
+        try await remove(try await mark(pod, manager: manager), manager: manager)
+    }
+
+    /// Moves a pod to where only removal finds it.
+    ///
+    /// - Returns: The pod in its new place.
+    func mark(_ pod: PodDirectory, manager: SystemdManager) async throws -> PodDirectory {
+        switch pod.phase {
+        case .exitedGarbage, .garbage: return pod
+        default: break
+        }
+        // systemd may still be busy with the end of the pod, or be about to start it again.
+        try await manager.waitUntilInactive(PodNames.podUnit(pod.uuid), timeout: .seconds(90))
+        let lock = try pod.lock()
+        defer { withExtendedLifetime(lock.rawValue) {} }
+        return try pod.move(to: pod.phase == .run ? .exitedGarbage : .garbage, in: data, durable: false)
+    }
+
+    /// Removes a pod that is marked, and all it left on the host.
+    func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
+        let lock = try pod.lock()
+        defer { withExtendedLifetime(lock.rawValue) {} }
+        try await removeTraces(of: pod, manager: manager)
+        guard let parent = try data.phase(pod.phase) else { return }
+        try parent.removeTree(pod.uuid.description)
+    }
+
+    private func removeTraces(of pod: PodDirectory, manager: SystemdManager) async throws {
+        let uuid = pod.uuid
+        let units = ((try? pod.overview()) ?? []).map { PodNames.appUnit(uuid, $0.name) }
+        for unit in units + PodNames.journalUnits(uuid) { try? await manager.stopUnit(unit) }
+        for unit in units + [PodNames.podUnit(uuid), PodNames.slice(uuid)] + PodNames.journalUnits(uuid) {
+            try? await manager.resetFailedUnit(unit)
+        }
+        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
+            guard let slash = path.lastIndex(of: "/") else { continue }
+            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
+        }
+        try HostFiles.remove(of: pod)
+        PodLinks.removeRuntimeLink(uuid)
+        for app in (try? pod.overview()) ?? [] { try removeIfThere("\(uuid)-\(app.name)", in: "/run/rkt/runtime") }
+        try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)
+    }
+
+    /// What systemd keeps of units by itself: properties set at run time, links of enabled units, and the extra log
+    /// fields that it forgets to remove.
+    private func removeLeftovers(units: [String], uuid: PodUUID) throws {
+        for unit in units {
+            try removeIfThere("\(unit).d", in: "/run/systemd/system.control")
+            try removeIfThere("\(unit).d", in: "/etc/systemd/system.control")
+            try removeIfThere("\(unit).d", in: "/run/systemd/system")
+            try removeIfThere("\(unit).d", in: "/etc/systemd/system")
+            try removeIfThere("log-extra-fields:\(unit)", in: "/run/systemd/units")
+            try removeIfThere("log-rate-limit-interval:\(unit)", in: "/run/systemd/units")
+        }
+        try removeIfThere(PodNames.podUnit(uuid), in: "/etc/systemd/system/multi-user.target.wants")
+        try removeIfThere("journal.\(PodNames.machine(uuid))", in: "/run/systemd")
+    }
+
+    private func removeIfThere(_ name: String, in path: String) throws {
+        guard let directory = try? Directory(path: path) else { return }
+        try directory.removeTree(name)
+    }
+}

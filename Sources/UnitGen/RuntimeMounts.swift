@@ -1,0 +1,50 @@
+extension RuntimeBundle {
+    /// What an app finds mounted besides its root.
+    static func mounts(of pod: PodPlan) -> [Mount] {
+        let own = [
+            Mount("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
+            // Executable, as memory mapped from /dev/zero may have to be.
+            Mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            Mount(
+                "/dev/pts",
+                "devpts",
+                "devpts",
+                ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+            ),
+            Mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+            Mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
+        ]
+        switch pod.stage1 {
+        case .units:
+            return own + [
+                Mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]),
+                Mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", "ro"]),
+            ]
+        case .fly:
+            // The host's, with all that is mounted in it: without a cgroup namespace there is no other tree to show.
+            return own + [Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"])]
+        }
+    }
+
+    /// The namespaces: those the app has of its own, and the pod's.
+    static func namespaces(of pod: PodPlan) -> [Linux.Namespace] {
+        guard pod.stage1 == .units else { return [Linux.Namespace(type: "mount")] }
+        var shared = [("pid", "pid"), ("ipc", "ipc"), ("uts", "uts")]
+        if pod.network == .none { shared.append(("network", "net")) }
+        return [Linux.Namespace(type: "mount"), Linux.Namespace(type: "cgroup")]
+            + shared.map { Linux.Namespace(type: $0.0, path: "/run/rkt/ns/\($0.1)") }
+    }
+
+    /// The kernel's interfaces that an app does not see (reference, 5.5, and what came after it).
+    ///
+    /// Of the reference's list, `/sys/fs` is missing: the app's own cgroup is below it. What it makes read-only below
+    /// `/sys` is so with all of `/sys`.
+    static let maskedPaths = [
+        "/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",
+        "/proc/keys", "/proc/kmem", "/proc/latency_stats", "/proc/mem", "/proc/sched_debug", "/proc/scsi",
+        "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/hypervisor",
+        "/sys/module", "/sys/power",
+    ]
+    /// The kernel's interfaces that an app sees and may not change.
+    static let readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+}

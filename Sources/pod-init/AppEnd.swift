@@ -1,0 +1,77 @@
+import CMusl
+
+/// ExecStopPost= of an app's unit: records the app's end for the pod, unless the app is about to be restarted.
+///
+/// Arguments: UUID APP DATA-DIRECTORY. systemd says how the app ended: SERVICE_RESULT, EXIT_CODE, EXIT_STATUS.
+/// The pod's directory holds a file of the right size and name for each record already (`.APP`, `.exit`), so that a
+/// full disk does not lose it.
+enum AppEnd {
+    static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
+        guard arguments.count >= 3 else { refuse(Text("ended: too few arguments")) }
+        let uuid = arguments[0]
+        let app = arguments[1]
+        let pod = openFile(Text(arguments[2]) + "/pods/run/" + uuid, O_RDONLY | O_DIRECTORY)
+        // Without records the pod has not come to run: nothing to tell.
+        guard let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY) else { _exit(0) }
+
+        RuntimeContainer.removeState(Text(uuid) + "-" + app)
+        let stopping = exists(in: pod, Text("stopping"))
+        let unit = Text("rkt-") + uuid + "-" + app + ".service"
+        if !stopping, UnitOutlook.willRestart(unit, escapedName: UnitOutlook.escape(unit)) { _exit(0) }
+
+        let code = exitCode()
+        let succeeded = getenv("SERVICE_RESULT").map { equal($0, "success") } ?? false
+        let timedOut = getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false
+        let failed = stopping ? timedOut : !succeeded
+        // One app's end at a time, so that the first failure is the pod's. The lock is on another directory than the
+        // pod's own, which its init holds.
+        _ = flock(status, LOCK_EX)
+        if failed, !exists(in: pod, Text("exit")) {
+            record(in: pod, Text(".exit"), as: Text("exit"), code == 0 ? ExitStatus.setup : code)
+        }
+        record(in: status, Text(".") + app, as: Text(app), code)
+        _ = flock(status, LOCK_UN)
+        PodState.wakeInit(pod)
+
+        // The pod ends when an app fails. While it starts, `rkt pod-start` sees to that: it looks at the record after
+        // it has removed the mark, so that one of the two does.
+        if failed, !stopping, !exists(in: pod, Text("starting")), !PodState.allEnded(pod) {
+            PodState.systemctl([Text("stop"), Text("--no-block"), Text("pod@") + uuid + ".service"])
+        }
+        _exit(0)
+    }
+
+    private static func record(in directory: Int32, _ prepared: Text, as name: Text, _ code: Int32) {
+        let fd = prepared.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640) }
+        check(fd, Text("recording the end in ") + name)
+        let content = Text("") + code + "\n"
+        if content.withCString({ pwrite(fd, $0, content.count, 0) }) != content.count {
+            fail(Text("recording the end in ") + name)
+        }
+        _ = ftruncate(fd, content.count)
+        _ = close(fd)
+        let result = prepared.withCString { from in
+            name.withCString { renameat(directory, from, directory, $0) }
+        }
+        check(result, Text("recording the end in ") + name)
+    }
+
+    /// The app's exit status as the reference counts it: the number of the signal that killed it, if one did.
+    private static func exitCode() -> Int32 {
+        guard let status = getenv("EXIT_STATUS") else { return ExitStatus.setup }
+        if let number = parseNumber(status) { return number }
+        let names: [(StaticString, Int32)] = [
+            ("HUP", 1), ("INT", 2), ("QUIT", 3), ("ILL", 4), ("TRAP", 5), ("ABRT", 6), ("BUS", 7), ("FPE", 8),
+            ("KILL", 9), ("USR1", 10), ("SEGV", 11), ("USR2", 12), ("PIPE", 13), ("ALRM", 14), ("TERM", 15),
+            ("STKFLT", 16), ("XCPU", 24), ("XFSZ", 25), ("VTALRM", 26), ("PROF", 27), ("IO", 29), ("PWR", 30),
+            ("SYS", 31),
+        ]
+        for (name, number) in names where equal(status, name) { return number }
+        let realTime: StaticString = "RTMIN+"
+        let isRealTime = realTime.withUTF8Buffer { prefix in
+            for (index, byte) in prefix.enumerated() where status[index] != CChar(bitPattern: byte) { return false }
+            return true
+        }
+        return isRealTime ? SIGRTMIN + (parseNumber(UnsafePointer(status + 6)) ?? 0) : ExitStatus.setup
+    }
+}

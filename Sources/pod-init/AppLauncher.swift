@@ -1,0 +1,34 @@
+import CMusl
+
+/// ExecStart= of an app's unit: mounts the app's root, lets the OCI runtime start the app in the pod's namespaces,
+/// hands it to systemd as the unit's main process, and ends. Nothing of this program stays beside the app.
+///
+/// Arguments: UUID APP DATA-DIRECTORY RUNTIME.
+enum AppLauncher {
+    static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
+        guard arguments.count >= 4 else { refuse(Text("app: too few arguments")) }
+        let uuid = arguments[0]
+        let podPath = Text(arguments[2]) + "/pods/run/" + uuid
+        let pod = openFile(podPath, O_RDONLY | O_DIRECTORY)
+        let appPath = podPath + "/apps/" + arguments[1]
+        let namespaces = PodNamespaces.open(pod, uuid: uuid)
+        check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
+        check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+        namespaces.bind()
+        // Opened only now: the kernel does not mount what was found in another mount namespace.
+        AppRoot.mount(openFile(appPath, O_PATH | O_DIRECTORY))
+
+        // An app that is started again has not ended.
+        let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
+        let record = Text(arguments[1])
+        _ = (Text(".") + record).withCString { to in record.withCString { renameat(status, $0, status, to) } }
+        _ = close(status)
+        let app = RuntimeContainer(runtime: arguments[3], bundle: appPath, id: Text(uuid) + "-" + arguments[1])
+        let main = app.create()
+        // By now the app's process is systemd's own child, so that its end is the unit's; it still waits to be started,
+        // so that it cannot end before systemd knows it.
+        Notify.send(Text("MAINPID=") + main + "\nREADY=1")
+        app.start()
+        _exit(0)
+    }
+}

@@ -1,0 +1,50 @@
+import CMusl
+
+/// The app's root file system: an overlay of the image's layers and the app's own writable directory, which lives in
+/// this process's mount namespace and therefore just as long as the app.
+enum AppRoot {
+    /// Mounts it on `rootfs` in the bundle.
+    ///
+    /// Layers and directories are named by descriptor: short names, so that many layers fit into the one page the
+    /// kernel takes, and no text of a path is parsed by it.
+    static func mount(_ bundle: Int32) {
+        guard let list = contents(in: bundle, Text("layers")) else { fail(Text("reading the app's layers")) }
+        var options = Text("lowerdir=")
+        var layer = Text("")
+        var layers = 0
+        for byte in list {
+            if byte != 10 {
+                layer.append(byte: byte)
+                continue
+            }
+            if layers > 0 { options = options + ":" }
+            options = options + path(ofDescriptor: openFile(layer, O_PATH | O_DIRECTORY))
+            layers += 1
+            layer = Text("")
+        }
+        if layers == 0 { refuse(Text("the app has no layers")) }
+        let upper = openFile(in: bundle, Text("upper"), O_PATH | O_DIRECTORY)
+        let work = openFile(in: bundle, Text("work"), O_PATH | O_DIRECTORY)
+        options = options + ",upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
+        let root = path(ofDescriptor: openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY))
+        let result = root.withCString { target in
+            options.withCString { CMusl.mount("overlay", target, "overlay", 0, $0) }
+        }
+        check(result, Text("mounting the app's root"))
+        let mounted = openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY)
+        for name in ["hosts", "hostname"] as [StaticString] { provide(name, in: mounted, from: bundle) }
+        _ = close(mounted)
+    }
+
+    /// Writes a file of `/etc` that the image does not have. Every step stays inside the app's root, whatever links
+    /// the image has put there.
+    private static func provide(_ name: StaticString, in root: Int32, from bundle: Int32) {
+        guard let content = contents(in: bundle, Text(name), limit: 4096) else { return }
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        let fd = (Text("etc/") + name).withCString { open_in_root(root, $0, flags, 0o644) }
+        // It has one, or no /etc.
+        guard fd >= 0 else { return }
+        _ = write(fd, content, content.count)
+        _ = close(fd)
+    }
+}

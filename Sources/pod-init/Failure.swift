@@ -1,0 +1,41 @@
+import CMusl
+
+/// Exit statuses of this program, as the reference has them.
+enum ExitStatus {
+    /// The pod or app could not be set up.
+    static let setup: Int32 = 254
+    /// There is no pod for the app to run in: systemd shall not try again (RestartPreventExitStatus=).
+    static let podIsNotRunning: Int32 = 253
+    /// The runtime could not execute the app (systemd's EXIT_EXEC).
+    static let exec: Int32 = 203
+}
+
+/// Prints one line to standard error, which is the unit's journal.
+func report(_ message: Text) {
+    let line = Text("pod-init: ") + message + "\n"
+    line.withCString { _ = write(2, $0, line.count) }
+}
+
+/// Ends the program with one line that says what failed and why (errno).
+func fail(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
+    let number = __errno_location().pointee
+    if let words = strerror(number) {
+        report(message + ": " + words)
+    } else {
+        report(message)
+    }
+    _exit(status)
+}
+
+/// Ends the program with one line, for failures that are not the operating system's.
+func refuse(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
+    report(message)
+    _exit(status)
+}
+
+/// The result of a system call, or the end of the program.
+@discardableResult
+func check(_ result: Int32, _ what: @autoclosure () -> Text) -> Int32 {
+    if result < 0 { fail(what()) }
+    return result
+}

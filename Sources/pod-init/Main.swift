@@ -1,0 +1,23 @@
+import CMusl
+
+// One program with four short lives, told apart by the first argument, so that one small file is in memory once:
+//
+//   pod     PID 1 of a pod                           (started by `rkt pod-start`)
+//   app     launcher of an app                       (ExecStart= of the app's unit)
+//   ended   records the end of an app                (ExecStopPost= of the app's unit)
+//   stop    stops what is left of a pod              (ExecStop= of pod@.service)
+
+@_cdecl("pod_init_main")
+func podInitMain(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
+    var words: [UnsafePointer<CChar>] = []
+    for index in 1..<max(Int(count), 1) {
+        if let word = arguments[index] { words.append(UnsafePointer(word)) }
+    }
+    guard let mode = words.first else { refuse(Text("started by hand: this program belongs to rkt's units")) }
+    words.removeFirst()
+    if equal(mode, "pod") { PodInit.run(words) }
+    if equal(mode, "app") { AppLauncher.run(words) }
+    if equal(mode, "ended") { AppEnd.run(words) }
+    if equal(mode, "stop") { PodStop.run(words) }
+    refuse(Text("unknown mode ") + mode)
+}

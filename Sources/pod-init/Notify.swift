@@ -1,0 +1,68 @@
+import CMusl
+
+/// Messages to systemd (sd_notify(3)).
+enum Notify {
+    /// Tells systemd, and returns when it has taken notice (its barrier).
+    static func send(_ message: Text) {
+        guard let address = getenv("NOTIFY_SOCKET") else { refuse(Text("not started by systemd: no NOTIFY_SOCKET")) }
+        let fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), Text("opening systemd's socket"))
+        var destination = unix_address()
+        let length = fill(&destination, address)
+        check(connect(fd, &destination, length), Text("reaching systemd"))
+        if message.withCString({ write(fd, $0, message.count) }) != message.count {
+            fail(Text("telling systemd"))
+        }
+        barrier(fd)
+        _ = close(fd)
+    }
+
+    /// Waits until systemd has read everything sent before: it closes the descriptor that comes with the message.
+    private static func barrier(_ fd: Int32) {
+        var ends: (Int32, Int32) = (0, 0)
+        let made = withUnsafeMutablePointer(to: &ends) {
+            $0.withMemoryRebound(to: Int32.self, capacity: 2) { pipe2($0, O_CLOEXEC) }
+        }
+        check(made, Text("making a pipe"))
+        let text: StaticString = "BARRIER=1"
+        text.withUTF8Buffer { bytes in
+            var piece = memory_piece(base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), length: 9)
+            // One control message: its length, SOL_SOCKET, SCM_RIGHTS, the descriptor, padded to eight bytes.
+            var control: (UInt, Int32, Int32, Int32, Int32) = (20, 1, 1, ends.1, 0)
+            withUnsafeMutablePointer(to: &piece) { piece in
+                withUnsafeMutablePointer(to: &control) { control in
+                    var message = socket_message(
+                        name: nil,
+                        name_length: 0,
+                        pieces: piece,
+                        piece_count: 1,
+                        control: control,
+                        control_length: 24,
+                        flags: 0
+                    )
+                    if send_message(fd, &message, MSG_NOSIGNAL) < 0 { fail(Text("telling systemd")) }
+                }
+            }
+        }
+        _ = close(ends.1)
+        var end = [pollfd(fd: ends.0, events: 0, revents: 0)]
+        while poll(&end, 1, -1) < 0, __errno_location().pointee == EINTR {}
+        _ = close(ends.0)
+    }
+}
+
+/// Fills in a unix socket's address; `@` stands for the abstract name space's leading NUL.
+func fill(_ address: inout unix_address, _ path: UnsafePointer<CChar>) -> UInt32 {
+    address.family = UInt16(AF_UNIX)
+    return withUnsafeMutablePointer(to: &address.path) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 108) { target in
+            var length = 0
+            while path[length] != 0, length < 107 {
+                target[length] = length == 0 && path[0] == 64 ? 0 : path[length]
+                length += 1
+            }
+            let named = path[0] != 64
+            target[length] = 0
+            return UInt32(2 + length + (named ? 1 : 0))
+        }
+    }
+}

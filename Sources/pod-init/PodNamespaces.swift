@@ -1,0 +1,67 @@
+import CMusl
+
+/// The pod's namespaces, as its init holds them.
+struct PodNamespaces {
+    /// One namespace: its name below `/proc/PID/ns` and below `/run/rkt/ns`, and its descriptor.
+    private var open: [(name: StaticString, fd: Int32)] = []
+
+    /// Opens the namespaces of a running pod, sure that they are its own.
+    ///
+    /// The init's number alone could by now be another process's. But the init holds the pod's lock until it dies: if
+    /// the lock is held after the namespaces were opened, it was the init's number when they were.
+    static func open(_ pod: Int32, uuid: UnsafePointer<CChar>) -> PodNamespaces {
+        // Launchers may be started before the init is there: opening the pipe waits for the other side, which the init
+        // holds while it lives. Where nobody is starting the pod, there is nothing to wait for.
+        let lock = openFile(in: pod, Text("lock"), O_RDONLY)
+        if is_marked(lock) == 0, !exists(in: pod, Text("starting")) { refuseStopped(uuid) }
+        let gate = openFile(in: pod, Text("gate"), O_RDONLY | O_NONBLOCK)
+        var polled = [pollfd(fd: gate, events: Int16(POLLIN), revents: 0)]
+        // However long a busy host takes: as long as someone is at it.
+        while poll(&polled, 1, gateInterval) != 1 {
+            if is_marked(lock) == 0, !isStarting(pod) { refuseStopped(uuid) }
+        }
+        _ = close(gate)
+        guard let pid = contents(in: pod, Text("pid"), limit: 64).flatMap({ parseNumber($0) }) else {
+            refuseStopped(uuid)
+        }
+        var namespaces = PodNamespaces()
+        let names: [StaticString] = exists(in: pod, Text("host-namespaces")) ? [] : ["pid", "ipc", "uts", "net"]
+        for name in names {
+            let fd = openFile(Text("/proc/") + pid + "/ns/" + name, O_RDONLY)
+            namespaces.open.append((name, fd))
+        }
+        if is_marked(lock) == 0 { refuseStopped(uuid) }
+        _ = close(lock)
+        return namespaces
+    }
+
+    /// How often a launcher that waits for the init looks whether anyone still starts the pod, in milliseconds.
+    private static let gateInterval: Int32 = 5_000
+
+    /// Whether whoever asked systemd to start the pod still waits for that: then the mark is held.
+    private static func isStarting(_ pod: Int32) -> Bool {
+        guard let mark = openIfThere(in: pod, Text("starting"), O_RDONLY) else { return false }
+        defer { _ = close(mark) }
+        return is_marked(mark) != 0
+    }
+
+    private static func refuseStopped(_ uuid: UnsafePointer<CChar>) -> Never {
+        refuse(
+            Text("pod ") + uuid + " is not running: start pod@" + uuid + ".service",
+            status: ExitStatus.podIsNotRunning
+        )
+    }
+
+    /// Makes the namespaces reachable by fixed names, which is what the OCI runtime wants, for this process and its
+    /// children alone.
+    func bind() {
+        if open.isEmpty { return }
+        makeDirectory(Text("/run/rkt/ns"), mode: 0o700)
+        for (name, fd) in open {
+            let target = Text("/run/rkt/ns/") + name
+            if !exists(in: AT_FDCWD, target) { writeFile(target, Text("")) }
+            pod_init.bind(fd, on: target)
+            _ = close(fd)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import CMusl
+
+/// The files in a pod's directory that say how it stands; the other side is `Pods/PodDirectory.swift`.
+enum PodState {
+    /// The pod's exit status: that of the first app that failed, else 0.
+    static func exitStatus(_ podDirectory: Int32) -> Int32 {
+        contents(in: podDirectory, Text("exit"), limit: 64).flatMap { parseNumber($0) } ?? 0
+    }
+
+    /// Notes that the pod has been asked to stop: what its apps end with from now on is no failure of the pod.
+    static func markStopping(_ podDirectory: Int32) {
+        let fd = open_at(podDirectory, "stopping", O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+        if fd >= 0 { _ = close(fd) }
+    }
+
+    /// Tells the pod's init that an app has ended. No inotify: a host has few of those, and may have many pods.
+    static func wakeInit(_ podDirectory: Int32) {
+        let fd = open_at(podDirectory, "ends", O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0)
+        if fd < 0 { return }
+        _ = write(fd, "e", 1)
+        _ = close(fd)
+    }
+
+    /// Whether every app of the pod has ended.
+    static func allEnded(_ podDirectory: Int32) -> Bool {
+        guard let apps = openIfThere(in: podDirectory, Text("apps"), O_RDONLY | O_DIRECTORY),
+            let status = openIfThere(in: podDirectory, Text("status"), O_PATH | O_DIRECTORY)
+        else { return false }
+        guard let stream = fdopendir(apps) else { return false }
+        defer { _ = closedir(stream) }
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { Text($0) }
+            }
+            if entry.pointee.name.0 != 46, !exists(in: status, name) { return false }
+        }
+        return true
+    }
+
+    /// Becomes the `systemctl` that stops all app units of the pod and waits until they have.
+    static func stopApps(_ uuid: UnsafePointer<CChar>) -> Never {
+        systemctl([Text("stop"), Text("rkt-") + uuid + "-*.service"])
+    }
+
+    /// Becomes a `systemctl`.
+    static func systemctl(_ words: [Text]) -> Never {
+        var arguments: [UnsafeMutablePointer<CChar>?] = [Text("systemctl").leaked()]
+        for word in words { arguments.append(word.leaked()) }
+        arguments.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = [Text("PATH=/usr/bin:/bin").leaked(), nil]
+        var none = signal_set()
+        _ = sigemptyset(&none)
+        _ = sigprocmask(SIG_SETMASK, &none, nil)
+        _ = execve("/usr/bin/systemctl", &arguments, &environment)
+        _ = execve("/bin/systemctl", &arguments, &environment)
+        fail(Text("running systemctl"))
+    }
+}

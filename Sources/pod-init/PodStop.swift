@@ -1,0 +1,14 @@
+import CMusl
+
+/// ExecStop= of `pod@.service`: stops the apps that still run, each by its own unit's rules, and waits for them.
+///
+/// Argument: UUID.
+enum PodStop {
+    static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
+        guard let uuid = arguments.first else { refuse(Text("stop: too few arguments")) }
+        let pod = openFile(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY)
+        if PodState.allEnded(pod) { _exit(0) }
+        PodState.markStopping(pod)
+        PodState.stopApps(uuid)
+    }
+}

@@ -1,0 +1,94 @@
+import CMusl
+
+/// A container of the OCI runtime: made, then started.
+struct RuntimeContainer {
+    let runtime: UnsafePointer<CChar>
+    let bundle: Text
+    let id: Text
+
+    /// Where the runtime keeps its state: shared by all apps, as crun keeps its compiled filters there too.
+    private static let stateDirectory: StaticString = "/run/rkt/runtime"
+
+    /// Makes the container; its process waits for the start.
+    ///
+    /// - Returns: The process.
+    func create() -> Int32 {
+        // What a container of the same name left that was killed half-way.
+        if exists(in: AT_FDCWD, Text(Self.stateDirectory) + "/" + id) {
+            _ = run([Text("delete"), Text("--force"), id])
+        }
+        let pidFile = bundle + "/pid"
+        // When it fails, the runtime has said why.
+        guard run([Text("create"), Text("--bundle"), bundle, Text("--pid-file"), pidFile, id]) == 0 else {
+            _exit(ExitStatus.exec)
+        }
+        guard let main = contents(pidFile, limit: 64).flatMap({ parseNumber($0) }), main > 1 else {
+            refuse(Text("the OCI runtime did not say which process app ") + id + " is")
+        }
+        return main
+    }
+
+    /// Starts the container's process; when that fails, ends it, and with it the unit.
+    func start() {
+        if isCrun, writeStartPipe() { return }
+        if run([Text("start"), id]) == 0 { return }
+        _ = run([Text("delete"), Text("--force"), id])
+        refuse(Text("the OCI runtime could not start app ") + id, status: ExitStatus.exec)
+    }
+
+    /// What `crun start` does, without loading another crun: that takes as long as all the rest.
+    private func writeStartPipe() -> Bool {
+        let path = Text(Self.stateDirectory) + "/" + id + "/exec.fifo"
+        let fd = path.withCString { open_at(AT_FDCWD, $0, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0) }
+        guard fd >= 0 else { return false }
+        defer { _ = close(fd) }
+        _ = path.withCString { unlinkat(AT_FDCWD, $0, 0) }
+        return write(fd, "0", 1) == 1
+    }
+
+    /// Removes what the runtime knows of a container that has ended. The directory is flat and ours; the runtime's own
+    /// `delete` would look for a cgroup and processes, which systemd has seen to.
+    static func removeState(_ id: Text) {
+        let path = Text(stateDirectory) + "/" + id
+        guard let directory = openIfThere(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return }
+        guard let stream = fdopendir(directory) else { return }
+        while let entry = readdir(stream) {
+            withUnsafePointer(to: &entry.pointee.name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { _ = unlinkat(directory, $0, 0) }
+            }
+        }
+        _ = closedir(stream)
+        _ = path.withCString { unlinkat(AT_FDCWD, $0, 0x200) }
+    }
+
+    private var isCrun: Bool {
+        var name = runtime
+        var next = runtime
+        while next.pointee != 0 {
+            if next.pointee == 47 { name = next + 1 }
+            next += 1
+        }
+        return equal(name, "crun")
+    }
+
+    private func run(_ words: [Text]) -> Int32 {
+        var vector: [UnsafeMutablePointer<CChar>?] = [
+            Text(runtime).leaked(), Text("--root").leaked(), Text(Self.stateDirectory).leaked(),
+            Text("--cgroup-manager=disabled").leaked(),
+        ]
+        for word in words { vector.append(word.leaked()) }
+        vector.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = [
+            Text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").leaked(), nil,
+        ]
+        var child: pid_t = 0
+        let error = posix_spawn(&child, runtime, nil, nil, &vector, &environment)
+        if error != 0 {
+            __errno_location().pointee = error
+            fail(Text("running the OCI runtime ") + runtime)
+        }
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0, __errno_location().pointee == EINTR {}
+        return status
+    }
+}

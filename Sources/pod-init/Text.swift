@@ -1,0 +1,108 @@
+import CMusl
+
+/// A C string under construction: Embedded Swift's String needs Unicode tables that this program has no use for.
+struct Text {
+    private var bytes: [CChar]
+
+    init(_ literal: StaticString) {
+        bytes = []
+        self = self + literal
+    }
+
+    init(_ string: UnsafePointer<CChar>) {
+        bytes = []
+        self = self + string
+    }
+
+    static func + (text: Text, literal: StaticString) -> Text {
+        var sum = text
+        literal.withUTF8Buffer { for byte in $0 { sum.bytes.append(CChar(bitPattern: byte)) } }
+        return sum
+    }
+
+    static func + (text: Text, string: UnsafePointer<CChar>) -> Text {
+        var sum = text
+        var next = string
+        while next.pointee != 0 {
+            sum.bytes.append(next.pointee)
+            next += 1
+        }
+        return sum
+    }
+
+    static func + (text: Text, string: UnsafeMutablePointer<CChar>) -> Text { text + UnsafePointer(string) }
+
+    static func + (text: Text, other: Text) -> Text {
+        var sum = text
+        sum.bytes += other.bytes
+        return sum
+    }
+
+    static func + (text: Text, number: Int32) -> Text {
+        var digits: [CChar] = []
+        var rest = number.magnitude
+        repeat {
+            digits.append(CChar(48 + rest % 10))
+            rest /= 10
+        } while rest > 0
+        if number < 0 { digits.append(45) }
+        var sum = text
+        while let digit = digits.popLast() { sum.bytes.append(digit) }
+        return sum
+    }
+
+    mutating func append(byte: UInt8) {
+        bytes.append(CChar(bitPattern: byte))
+    }
+
+    var count: Int { bytes.count }
+
+    /// The text with a terminating NUL, while `body` runs.
+    func withCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {
+        var terminated = bytes
+        terminated.append(0)
+        return terminated.withUnsafeBufferPointer { buffer in
+            guard let start = buffer.baseAddress else { _exit(ExitStatus.setup) }
+            return body(start)
+        }
+    }
+
+    /// The text as a C string that lives as long as the program: for argument vectors.
+    func leaked() -> UnsafeMutablePointer<CChar> {
+        let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+        for (index, byte) in bytes.enumerated() { copy[index] = byte }
+        copy[bytes.count] = 0
+        return copy
+    }
+}
+
+/// Whether a C string equals a literal.
+func equal(_ string: UnsafePointer<CChar>, _ literal: StaticString) -> Bool {
+    literal.withUTF8Buffer { buffer in
+        for (index, byte) in buffer.enumerated() where string[index] != CChar(bitPattern: byte) { return false }
+        return string[buffer.count] == 0
+    }
+}
+
+/// The decimal number at the start of some bytes; nil when there is no digit.
+func parseNumber(_ bytes: [UInt8]) -> Int32? {
+    var value: Int32 = 0
+    var digits = 0
+    for byte in bytes {
+        guard byte >= 48, byte <= 57, digits < 9 else { break }
+        value = value * 10 + Int32(byte - 48)
+        digits += 1
+    }
+    return digits > 0 ? value : nil
+}
+
+/// The decimal number a C string starts with.
+func parseNumber(_ string: UnsafePointer<CChar>) -> Int32? {
+    var bytes: [UInt8] = []
+    var next = string
+    while next.pointee != 0, bytes.count < 12 {
+        bytes.append(UInt8(bitPattern: next.pointee))
+        next += 1
+    }
+    return parseNumber(bytes)
+}

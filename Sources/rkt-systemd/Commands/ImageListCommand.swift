@@ -1,0 +1,121 @@
+internal import ArgumentParser
+internal import Diagnostics
+internal import ImageStore
+internal import Pods
+
+struct ImageListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the images in the store.")
+
+    @OptionGroup(title: "Global options")
+    var global: GlobalOptions
+
+    @Option(help: ArgumentHelp("The columns: id, name, size, importtime, lastused.", valueName: "list"))
+    var fields = "id,name,size,importtime,lastused"
+
+    @Option(help: ArgumentHelp("Sort by name, importtime, lastused or size.", valueName: "list"))
+    var sort = "importtime"
+
+    @Option(help: "Sort asc(ending) or desc(ending).")
+    var order = SortOrder.asc
+
+    @Flag(help: "Print no line of titles.")
+    var noLegend = false
+
+    @Flag(help: "Print whole ids, bytes and exact times.")
+    var full = false
+
+    @Option(help: ArgumentHelp("Print json or json-pretty instead of a table.", valueName: "format"))
+    var format: PodFormat?
+
+    enum SortOrder: String, ExpressibleByArgument, CaseIterable {
+        case asc, desc
+    }
+
+    func run() throws {
+        let columns = try ImageColumn.list(fields, option: "--fields")
+        let keys = try ImageColumn.list(sort, option: "--sort")
+        let store = try global.data().store()
+        var rows = try store.list().map { try ImageRow($0, in: store) }
+        for key in keys.reversed() { rows.sort { key.isBefore($0, $1) } }
+        if order == .desc { rows.reverse() }
+        if let format {
+            print(rows.isEmpty ? "null" : try JSONText.encode(rows, format.layout))
+            return
+        }
+        var table = Table()
+        if !noLegend { table.add(columns.map(\.title)) }
+        let now = HumanTime.now
+        for row in rows { table.add(columns.map { $0.text(row, full: full, now: now) }) }
+        print(TerminalText.forOutput(table.text), terminator: "")
+    }
+}
+
+/// A column of the list.
+enum ImageColumn: String, CaseIterable {
+    case id, name, size, importtime, lastused
+
+    var title: String {
+        switch self {
+        case .importtime: "IMPORT TIME"
+        case .lastused: "LAST USED"
+        default: rawValue.uppercased()
+        }
+    }
+
+    /// Reads a comma-separated list.
+    static func list(_ text: String, option: String) throws -> [ImageColumn] {
+        try text.split(separator: ",").map { word in
+            guard let column = ImageColumn(rawValue: String(word)) else {
+                let known = allCases.map(\.rawValue).joined(separator: ", ")
+                throw RktError(.invalidArgument, "\(option): \"\(word)\" is none of: \(known)")
+            }
+            return column
+        }
+    }
+
+    func text(_ row: ImageRow, full: Bool, now: Int64) -> String {
+        func time(_ time: Int64) -> String { full ? HumanTime.full(time) : HumanTime.relative(time, now: now) }
+        switch self {
+        case .id: return full ? row.id : ImageNaming.short(row.id, digits: 12)
+        case .name: return row.name
+        case .size: return full ? "\(row.size)" : HumanSize.iec(UInt64(max(row.size, 0)))
+        case .importtime: return time(row.importTime)
+        case .lastused: return time(row.lastUsedTime)
+        }
+    }
+
+    func isBefore(_ left: ImageRow, _ right: ImageRow) -> Bool {
+        switch self {
+        case .id: left.id < right.id
+        case .name: left.name < right.name
+        case .size: left.size < right.size
+        case .importtime: left.importTime < right.importTime
+        case .lastused: left.lastUsedTime < right.lastUsedTime
+        }
+    }
+}
+
+/// An image as the list prints it.
+struct ImageRow: Encodable {
+    let id: String
+    let name: String
+    let importTime: Int64
+    let lastUsedTime: Int64
+    let size: Int64
+
+    enum CodingKeys: String, CodingKey {
+        case id, name
+        case importTime = "import_time"
+        case lastUsedTime = "last_used_time"
+        case size
+    }
+
+    init(_ record: ImageRecord, in store: ImageStore) throws {
+        id = record.id
+        name = record.displayName
+        importTime = record.importedAt
+        lastUsedTime = try store.lastUsed(record)
+        // Unpacked layers are root's alone; others see the size of what was fetched.
+        size = (try? store.sizeOnDisk(of: record)) ?? record.size
+    }
+}

@@ -1,0 +1,30 @@
+internal import ArgumentParser
+internal import Diagnostics
+internal import Pods
+
+struct RunPreparedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run-prepared",
+        abstract: "Run a prepared pod."
+    )
+
+    @OptionGroup(title: "Global options")
+    var global: GlobalOptions
+
+    @Flag(help: "Return when the pod has started.")
+    var detach = false
+
+    @Argument(help: "The pod, by UUID or the start of one.")
+    var uuid: String
+
+    func run() async throws {
+        try Superuser.require()
+        let data = try global.data()
+        let pod = try PodLookup(data: data).matching(uuid)
+        guard try pod.state() == .prepared else {
+            throw RktError(.wrongState, "pod \"\(pod.uuid)\" is not prepared")
+        }
+        let runner = PodRunner(data, debug: global.debug, stages: global.stages("run-prepared"))
+        throw ExitCode(try await runner.run(pod, detached: detach))
+    }
+}

@@ -1,0 +1,45 @@
+internal import ArgumentParser
+internal import Manifests
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version",
+        abstract: "Print the versions of rkt and of the specifications it follows."
+    )
+
+    /// The version of this program.
+    static let version = "2.0.0-dev"
+
+    @OptionGroup(title: "Global options")
+    var global: GlobalOptions
+
+    func run() {
+        print(
+            """
+            rkt Version: \(Self.version)
+            appc Version: 0.8.11
+            Swift Version: \(Self.swiftVersion)
+            OS/Arch: linux/\(Self.architecture)
+            Features: +SYSTEMD +SDJOURNAL
+            """
+        )
+    }
+
+    private static var swiftVersion: String {
+        #if swift(>=6.3)
+        "6.3"
+        #else
+        "6.2"
+        #endif
+    }
+
+    private static var architecture: String {
+        #if arch(x86_64)
+        "amd64"
+        #elseif arch(arm64)
+        "aarch64"
+        #else
+        "unknown"
+        #endif
+    }
+}

@@ -1,0 +1,111 @@
+internal import Diagnostics
+internal import FoundationEssentials
+internal import Glibc
+internal import LinuxOS
+internal import Pods
+
+/// A command line of `run` or `prepare`, as a request.
+struct PodRequestContext {
+    let data: DataDirectory
+    let debug: Bool
+    let stages: StageClock
+    private let request: PodRequest
+    private let signatures: [String?]
+    private let policy: ImageAccess.PullPolicy
+    private let uuidFile: String?
+    private let quiet: Bool
+
+    /// Reads a command line.
+    ///
+    /// - Parameters:
+    ///   - arguments: The command line, checked.
+    ///   - command: The command, for the stages' names.
+    /// - Throws: ``RktError`` for values that cannot be, and files that cannot be read.
+    init(_ arguments: RunArguments, command: String) throws {
+        let flags = arguments.podFlags
+        debug = flags.bool("debug") ?? false
+        stages = GlobalOptions.stages(command, wanted: debug)
+        data = DataDirectory(path: AbsolutePath.of(flags.string("dir") ?? DataDirectory.defaultPath))
+        quiet = flags.bool("quiet") ?? false
+        uuidFile = flags.string("uuid-file-save")
+        policy = ImageAccess.PullPolicy(rawValue: RunFlags.pullPolicy(flags)) ?? .new
+        signatures = arguments.apps.map { $0.flags.string("signature") }
+
+        var request = PodRequest(apps: try arguments.apps.map(Self.app))
+        request.hostname = flags.string("hostname")
+        request.network = flags.string("net") == "host" ? .host : .none
+        request.journal = flags.string("journal") == "host" ? .host : .namespace
+        request.stage1 = flags.string("stage1-name") == "fly" ? .fly : .units
+        if request.stage1 == .fly { request.network = .host }
+        request.insecure = try GlobalOptions.insecure(flags.string("insecure-options") ?? "none")
+        request.environment = try Self.environment(flags)
+        if flags.bool("inherit-env") == true {
+            request.inheritedEnvironment = ProcessInfo.processInfo.environment.sorted { $0.key < $1.key }
+                .filter { $0.key != "NOTIFY_SOCKET" }.map { ($0.key, $0.value) }
+        }
+        self.request = request
+    }
+
+    /// Prepares the pod.
+    func prepare(durable: Bool) throws -> PodDirectory {
+        let style = Progress.Style.of(2, quiet: quiet)
+        let progress = Progress(style) { StandardError.print($0) }
+        defer { progress.close() }
+        let images = try ImageAccess(data: data, policy: policy, insecure: request.insecure) { item, done, total in
+            progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
+        }
+        var podImages: [PodImage] = []
+        for (app, signature) in zip(request.apps, signatures) {
+            podImages.append(try images.podImage(app.image, signature: signature))
+        }
+        stages.mark("images")
+        var request = request
+        request.durable = durable
+        let preparation = PodPreparation(data: data, installation: try Installation(), stages: stages)
+        return try preparation.run(request, images: podImages) { uuid in
+            if let uuidFile { try UUIDFile.write("\(uuid)", to: uuidFile) }
+        }
+    }
+
+    private static func app(_ app: RunArguments.AppArguments) throws -> PodRequest.App {
+        let flags = app.flags
+        var result = PodRequest.App(image: app.image)
+        result.arguments = app.arguments
+        result.name = flags.string("name")
+        result.exec = flags.string("exec")
+        result.environment = flags.pairs("environment").map { ($0.key, $0.value) }
+        result.user = flags.string("user")
+        result.group = flags.string("group")
+        result.supplementaryGroups = flags.list("supplementary-gids")?.compactMap { UInt32($0) }
+        result.workingDirectory = flags.string("working-dir")
+        result.readOnlyRootFS = flags.bool("readonly-rootfs") ?? false
+        result.capabilitiesToRetain = flags.list("caps-retain")
+        result.capabilitiesToRemove = flags.list("caps-remove")
+        result.oomScoreAdjustment = flags.string("oom-score-adj").flatMap { Int($0) }
+        result.annotations = flags.pairs("annotation").map { ($0.key, $0.value) }
+        result.userAnnotations = flags.pairs("user-annotation").map { ($0.key, $0.value) }
+        result.userLabels = flags.pairs("user-label").map { ($0.key, $0.value) }
+        return result
+    }
+
+    /// `--set-env` over `--set-env-file`.
+    private static func environment(_ flags: FlagValues) throws -> [(String, String)] {
+        var result: [(String, String)] = []
+        for path in flags.strings("set-env-file") {
+            let bytes = try UUIDFile.open(path).readAll(limit: EnvironmentFile.sizeLimit, name: path)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw RktError(.invalidData, "\(path) is not UTF-8 text: a pod's environment can hold no other")
+            }
+            let pairs = try EnvironmentFile.parse(text, path: path)
+            for pair in pairs {
+                result.removeAll { $0.0 == pair.name }
+                result.append((pair.name, pair.value))
+            }
+        }
+        for pair in flags.pairs("set-env") {
+            result.removeAll { $0.0 == pair.key }
+            result.append((pair.key, pair.value))
+        }
+        return result
+    }
+}

@@ -1,0 +1,188 @@
+import Diagnostics
+import FoundationEssentials
+import ImageFixtures
+import ImageStore
+import LinuxOS
+import Manifests
+@testable import Pods
+import Testing
+
+@Suite(.enabled(if: isRoot, "unpacking needs root"), .timeLimit(.minutes(5)))
+struct PodPreparationTests {
+    private let images: PodImages
+    private let preparation: PodPreparation
+
+    init() throws {
+        images = try PodImages()
+        preparation = PodPreparation(
+            data: images.temporary.data,
+            installation: try Installation(),
+            stages: StageClock(report: nil)
+        )
+    }
+
+    private func request(_ names: [String?]) -> PodRequest {
+        var request = PodRequest(
+            apps: names.map { name in
+                var app = PodRequest.App(image: "image")
+                app.name = name
+                return app
+            }
+        )
+        request.runtime = "/bin/true"
+        request.durable = false
+        return request
+    }
+
+    /// Expects a preparation to fail and to leave nothing behind.
+    private func refusal(_ request: PodRequest, _ images: [PodImage]) throws -> RktError {
+        let error = try failure { try preparation.run(request, images: images) { _ in } }
+        #expect(try self.images.temporary.everything() == [])
+        return error
+    }
+
+    @Test(arguments: [true, false])
+    func aPreparedPodHasAllThatItsStartNeeds(durable: Bool) async throws {
+        var request = request([nil])
+        request.durable = durable
+        var announced: [PodUUID] = []
+        let image = try images.image()
+        let pod = try preparation.run(request, images: [image]) { announced.append($0) }
+        #expect(announced == [pod.uuid])
+        #expect(try images.temporary.everything() == ["prepared/\(pod.uuid)"])
+        #expect(try pod.state() == .prepared)
+        try await pod.waitUntilUnlocked()
+        #expect(try !pod.isLocked())
+        #expect(
+            try pod.overview() == [
+                AppOverview(name: "app", imageName: "example.com/app:1", imageID: image.record.id)
+            ]
+        )
+        let configuration = try RuntimeConfiguration(of: pod)
+        #expect(configuration.hostname == "rkt-\(pod.uuid)")
+        #expect((configuration.stage1, configuration.network, configuration.journal) == (.units, .none, .namespace))
+        let units = try pod.directory.directory("run/systemd/system").names()
+        #expect(units.filter { !$0.hasSuffix(".d") } == ["rkt-\(pod.uuid)-app.service", "rkt-\(pod.uuid.hex).slice"])
+        #expect(pod.directory.contains("run/systemd/journald@rkt-\(pod.uuid).conf.d/10-rkt.conf"))
+        #expect(try PodSummary(of: pod).createdAt != nil)
+    }
+
+    @Test func aBundleHasItsLayersTopmostFirst() throws {
+        let upper = ImageFixture.Layer([.directory("./"), .file("upper", "")])
+        let image = try images.image(ImageFixture([PodImages.base, upper]))
+        let pod = try preparation.run(request(["web"]), images: [image]) { _ in }
+        let layers = try pod.directory.readText("apps/web/layers").split(separator: "\n").map(String.init)
+        #expect(layers == image.layers.reversed())
+        #expect(try Directory(path: layers[0]).contains("upper"))
+        for name in ["upper", "work", "rootfs"] {
+            #expect(try pod.directory.directory("apps/web/\(name)").names().isEmpty)
+        }
+        #expect(try pod.directory.read("apps/web/manifest") == image.manifest)
+        // What is in the bundle is no business of other users.
+        #expect(try pod.directory.status(of: ".").mode & 0o007 == 0)
+        #expect(try pod.directory.status(of: "apps/web").mode & 0o007 == 0)
+    }
+
+    @Test func theManifestTellsWhatWillRun() throws {
+        var request = request(["one", "two"])
+        request.apps[0].user = "app"
+        request.apps[0].annotations = [("example.com/note", "text")]
+        request.apps[1].exec = "/bin/ls"
+        request.apps[1].readOnlyRootFS = true
+        request.apps[1].userLabels = [("color", "blue")]
+        let image = try images.image()
+        let pod = try preparation.run(request, images: [image, image]) { _ in }
+        let manifest = try JSONDecoder().decode(PodManifest.self, from: Data(try pod.manifest()))
+        #expect(manifest.apps.map(\.name.description) == ["one", "two"])
+        #expect(manifest.apps.map { $0.app?.user } == ["1000", "0"])
+        #expect(manifest.apps.map { $0.app?.exec.first } == ["/bin/sh", "/bin/ls"])
+        #expect(manifest.apps.map(\.readOnlyRootFS) == [nil, true])
+        #expect(manifest.apps[0].annotations == [NameValue(name: "example.com/note", value: "text")])
+        #expect(manifest.apps[1].app?.userLabels == ["color": "blue"])
+        #expect(try pod.overview().map(\.name) == ["one", "two"])
+        #expect(try pod.directory.directory("apps").names() == ["one", "two"])
+    }
+
+    @Test func whileItIsFilledAPodIsBeingPreparedForAllToSee() throws {
+        var seen: [PodState] = []
+        let pod = try preparation.run(request([nil]), images: [try images.image()]) { uuid in
+            seen = try images.temporary.lookup.all().filter { $0.uuid == uuid }.map { try $0.state() }
+        }
+        #expect(seen == [.preparing])
+        #expect(try pod.state() == .prepared)
+    }
+
+    // MARK: Names
+
+    @Test(
+        arguments: [
+            ("example.com/My_App:1", "my-app"), ("app:1", "app"), ("localhost:5000/a/b@sha256:00", "b"),
+            ("registry:5000/Web.Server:v1", "web-server"),
+        ]
+    )
+    func anAppWithoutANameGetsTheLastPartOfItsImages(image: String, name: String) throws {
+        let pod = try preparation.run(request([nil]), images: [try images.image(name: image)]) { _ in }
+        #expect(try pod.overview().map(\.name) == [name])
+    }
+
+    @Test func anImageThatGivesNoNameAsksForOne() throws {
+        let image = try images.image(name: "example.com/---:1")
+        let error = try refusal(request([nil]), [image])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "image \"example.com/---:1\" gives no app name: choose one with --name")
+        #expect(try preparation.run(request(["web"]), images: [image]) { _ in }.overview().map(\.name) == ["web"])
+    }
+
+    @Test(arguments: [["web", "web"], [nil, "app"], [nil, nil]] as [[String?]])
+    func twoAppsOfOneNameAreRefused(names: [String?]) throws {
+        let image = try images.image()
+        let error = try refusal(request(names), [image, image])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "error: multiple apps with name \(names[1] ?? "app")")
+    }
+
+    @Test(arguments: ["", "Web", "a/b", "..", "a b", "-a", "a\n"])
+    func aNameThatIsNoneIsRefused(name: String) throws {
+        let error = try refusal(request([name]), [try images.image()])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "invalid app name \"\(name)\"")
+    }
+
+    @Test func aPodWithoutAppsIsRefused() throws {
+        #expect(try refusal(request([]), []).code == .invalidArgument)
+    }
+
+    // MARK: Failures
+
+    @Test func aFailureHalfwayLeavesNothing() throws {
+        let image = try images.image()
+        var unknownUser = request(["one", "two"])
+        unknownUser.apps[1].user = "nobody-there"
+        #expect(try refusal(unknownUser, [image, image]).code == .notFound)
+        var relative = request([nil])
+        relative.apps[0].workingDirectory = "relative"
+        #expect(try refusal(relative, [image]).code == .invalidArgument)
+        let empty = try refusal(request([nil]), [try images.image(config: "{}")])
+        #expect(empty.description.contains("--exec"))
+        var runtime = request([nil])
+        runtime.runtime = "rkt-no-such-runtime"
+        #expect(try refusal(runtime, [image]).code == .missingDependency)
+    }
+
+    @Test func aFailureOfWhoIsToldLeavesNothing() throws {
+        let image = try images.image()
+        let error = try failure {
+            try preparation.run(request([nil]), images: [image]) { _ in throw RktError(.noSpace, "full") }
+        }
+        #expect(error.message == "full")
+        #expect(try images.temporary.everything() == [])
+    }
+
+    @Test func aPreparedPodsImagesAreInUse() throws {
+        let image = try images.image()
+        let data = images.temporary.data
+        _ = try preparation.run(request([nil]), images: [image]) { _ in }
+        #expect(try data.imagesInUse() == [image.record.id])
+        #expect(try failure { try data.remove(image.record, from: data.store()) }.code == .busy)
+    }
+}

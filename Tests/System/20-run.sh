@@ -1,0 +1,237 @@
+# shellcheck shell=bash
+# `rkt run` in the foreground: output, exit status, grammar, how apps begin.
+
+case_exit_status_0() {
+    app one 'echo hello'
+    expect_status 0 run_pod
+    expect_match "$OUT" '^one\[[0-9]+\]: hello$' 'the output'
+}
+
+case_exit_status_of_the_app() {
+    app one 'exit 5'
+    expect_status 5 run_pod
+}
+
+case_signal_that_killed_the_app_is_the_status() {
+    app one 'kill -KILL $$'
+    expect_status 9 run_pod
+    UUID=$(rkt list --full --no-legend | awk '{ print $1 }')
+    expect_equal 9 "$(app_status one)" 'recorded status'
+}
+
+case_program_that_is_missing_is_named() {
+    # As of old, that of systemd for a program that cannot be run.
+    expect_status 203 RKT run --net=none "$(busybox)" --exec=/bin/missing
+    expect_contains "$OUT$ERR" /bin/missing 'what is said'
+}
+
+case_two_apps_print_with_their_names() {
+    app first 'echo from the first'
+    app second 'echo from the second >&2'
+    expect_status 0 run_pod
+    expect_match "$OUT" '(^|'$'\n'')first\[[0-9]+\]: from the first' 'the output'
+    expect_match "$OUT" '(^|'$'\n'')second\[[0-9]+\]: from the second' 'the output'
+}
+
+case_each_line_of_one_app_is_in_order() {
+    app one 'for i in $(seq 1 500); do echo line $i; done'
+    expect_status 0 run_pod
+    expect_equal "$(seq -f 'line %g' 500)" "$(sed 's/^one\[[0-9]*\]: //' <<<"$OUT")" 'the lines'
+}
+
+case_last_line_without_line_feed_is_printed() {
+    app one 'printf "no end"'
+    expect_status 0 run_pod
+    expect_match "$OUT" '^one\[[0-9]+\]: no end$' 'the output'
+}
+
+case_pod_goes_on_when_one_app_ends_well() {
+    app short 'exit 0'
+    app long 'while [ ! -e /nothing ]; do sleep 0.3; echo late; exit 0; done'
+    expect_status 0 run_pod
+    expect_contains "$OUT" 'late' 'the output'
+}
+
+case_failing_app_ends_the_pod_with_its_status() {
+    app lives "$LIVES"
+    app fails 'exit 7'
+    expect_status 7 run_pod
+    UUID=$(rkt list --full --no-legend | awk 'NF > 3 { print $1; exit }')
+    expect_equal 7 "$(app_status fails)" 'status of the one that failed'
+    expect_match "$(app_status lives)" '^(0|15)$' 'status of the one that was stopped'
+}
+
+case_first_of_three_failures_counts() {
+    app one "$LIVES"
+    app two "$LIVES"
+    app three 'exit 5'
+    expect_status 5 run_pod
+}
+
+case_sigterm_stops_the_pod() {
+    app one "$LIVES"
+    rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    UUID=$(<"$WORK/uuid")
+    kill -TERM "$runner"
+    expect_status 0 wait "$runner"
+    expect_equal exited "$(state_of)" state
+    expect_contains "$(<"$WORK/output")" 'ending' 'the output'
+}
+
+case_sigint_stops_the_pod() {
+    app one "$LIVES"
+    # The shell has its background commands ignore the keyboard's signals.
+    env --default-signal=INT rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+        >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    UUID=$(<"$WORK/uuid")
+    kill -INT "$runner"
+    expect_status 0 wait "$runner"
+    expect_equal exited "$(state_of)" state
+}
+
+case_lines_come_while_the_pod_runs() {
+    app one "$LIVES"
+    run_pod --uuid-file-save="$WORK/uuid" >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    rkt stop "$(<"$WORK/uuid")" >/dev/null
+    wait "$runner"
+}
+
+case_arguments_reach_the_app_byte_for_byte() {
+    local strange=$'a b\t"c"\\ \'d\' $HOME %n %% ;& \n new -x --- é \x01 #'
+    expect_status 0 RKT run --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
+        'for a; do printf "%s" "$a" | od -An -tx1 | tr -d " \n"; echo; done' sh "$strange" '' '$$' '%%u' '-' '\\'
+    local word
+    for word in "$strange" '$$' '%%u' '-' '\\'; do
+        expect_contains "$OUT" "]: $(printf '%s' "$word" | od -An -tx1 | tr -d ' \n')" 'the output'
+    done
+}
+
+case_environment_reaches_the_app_byte_for_byte() {
+    local value=$'x "y" \\ $HOME %n\t\x27z\x27'
+    app one 'printf "%s" "$STRANGE" | od -An -tx1 | tr -d " \n"; echo' --environment=STRANGE="$value"
+    expect_status 0 run_pod
+    expect_contains "$OUT" "]: $(printf '%s' "$value" | od -An -tx1 | tr -d ' \n')" 'the output'
+}
+
+case_environment_order() {
+    echo 'B=file' >"$WORK/environment"
+    app one 'echo A=$A B=$B C=$C' --environment=A=app --environment=B=app --environment=C=app
+    expect_status 0 run_pod --set-env-file="$WORK/environment" --set-env=A=set
+    expect_contains "$OUT" 'A=set B=file C=app' 'the output'
+}
+
+case_inherit_env() {
+    app one 'echo "from=$CALLER"'
+    CALLER=outside expect_status 0 run_pod --inherit-env
+    expect_contains "$OUT" 'from=outside' 'the output'
+    CALLER=outside expect_status 0 run_pod
+    expect_contains "$OUT" 'from=' 'the output'
+    expect_lacks "$OUT" outside 'the output'
+}
+
+case_working_directory() {
+    app one 'pwd' --working-dir=/tmp
+    expect_status 0 run_pod
+    expect_contains "$OUT" ']: /tmp' 'the output'
+}
+
+case_user_and_group() {
+    app one 'id -u; id -g' --user=65534 --group=65534
+    expect_status 0 run_pod
+    expect_equal '65534 65534' "$(sed 's/^.*: //' <<<"$OUT" | paste -sd' ')" 'user and group'
+}
+
+case_user_by_name() {
+    app one 'id -un' --user=nobody --group=nogroup
+    expect_status 0 run_pod
+    expect_contains "$OUT" ']: nobody' 'the output'
+}
+
+case_unknown_user_is_refused() {
+    app one 'true' --user=nosuch
+    expect_status 254 run_pod
+    expect_contains "$ERR" nosuch 'the error'
+}
+
+case_supplementary_groups() {
+    app one 'id -G' --supplementary-gids=400,500
+    expect_status 0 run_pod
+    expect_contains "$OUT" ']: 0 400 500' 'the output'
+}
+
+case_hostname() {
+    app one 'hostname'
+    expect_status 0 run_pod --hostname=a-name
+    expect_contains "$OUT" ']: a-name' 'the output'
+}
+
+case_default_hostname_is_the_machine() {
+    app one 'hostname'
+    expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
+    expect_contains "$OUT" "]: rkt-$(<"$WORK/uuid")" 'the output'
+}
+
+case_uuid_file_save() {
+    app one 'true'
+    expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
+    expect_match "$(<"$WORK/uuid")" '^[0-9a-f-]{36}$' 'the file'
+    expect_equal 36 "$(stat -c %s "$WORK/uuid")" 'size of the file'
+    expect_equal exited "$(state_of "$(<"$WORK/uuid")")" state
+    rkt rm --uuid-file="$WORK/uuid" >/dev/null
+}
+
+case_read_only_root() {
+    app one 'touch /tmp/x 2>&1 || echo refused' --readonly-rootfs=true
+    expect_status 0 run_pod
+    expect_contains "$OUT" refused 'the output'
+}
+
+case_standard_input_is_empty() {
+    app one 'read -r line && echo "got $line" || echo nothing'
+    expect_status 0 run_pod <<<data
+    expect_contains "$OUT" nothing 'the output'
+}
+
+case_image_name_is_the_app_name() {
+    expect_status 0 RKT run --net=none "$(busybox)" --exec=/bin/true
+    expect_contains "$(rkt list --no-legend)" busybox 'the list'
+}
+
+case_oci_layout_is_named_by_its_file() {
+    expect_status 0 RKT run --net=none "$IMAGES/redis-client.oci.tar" --exec=/bin/true
+    expect_contains "$(rkt list --no-legend)" redis-client 'the list'
+}
+
+case_two_images_in_one_pod_talk_over_its_loopback() {
+    UUID=$(RKT run --detach --net=none "$IMAGES/redis.oci" --name=redis "$IMAGES/redis-client.oci.tar" --name=client)
+    wait_for_line 'visit number 1' client
+    expect_contains "$(lines_of)" "client: redis-demo: read back: hello from rkt-$UUID" 'the log'
+    expect_equal running "$(state_of)" state
+    expect_equal 0 "$(app_status client)" 'status of the client'
+    rkt stop "$UUID" >/dev/null
+    expect_equal 0 "$(app_status redis)" 'status of redis'
+}
+
+case_debug_shows_stages_with_times() {
+    app one 'true'
+    expect_status 0 run_pod --debug
+    expect_match "$ERR" '[0-9]+(\.[0-9]+)? ?ms' 'standard error'
+}
+
+case_fly_runs_on_the_host() {
+    app one 'readlink /proc/self/ns/net; echo pid $$'
+    expect_status 0 run_pod --stage1-name=fly --net=host
+    expect_contains "$OUT" "$(readlink /proc/self/ns/net)" 'the output'
+}
+
+case_net_host_shares_the_hosts_network() {
+    app one 'readlink /proc/self/ns/net'
+    expect_status 0 rkt --insecure-options=image run --net=host "${APP[@]}"
+    expect_contains "$OUT" "$(readlink /proc/self/ns/net)" 'the output'
+}

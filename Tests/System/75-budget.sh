@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# What a pod costs PID 1.
+
+ours() {
+    systemctl list-units --all --plain --no-legend --no-pager | awk '{ print $1 }' | grep -F -e "$UUID" -e "${UUID//-/}" |
+        grep -v '^systemd-journald'
+}
+
+case_three_units_for_a_pod_with_one_app() {
+    app one "$LIVES"
+    start_pod
+    expect_equal "$(printf '%s\n' "pod@$UUID.service" "$(unit_of one)" "$(slice_of)" | sort)" "$(ours | sort)" 'units'
+}
+
+case_no_mount_on_the_host() {
+    local before
+    before=$(</proc/self/mountinfo)
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    expect_equal "$before" "$(</proc/self/mountinfo)" 'the mount table'
+}
+
+case_no_reload_on_the_way() {
+    local before
+    before=$(busctl get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+        UnitsLoadFinishTimestampMonotonic)
+    app one true
+    run_pod
+    start_pod
+    wait_for_end
+    systemctl start "pod@$UUID"
+    wait_for_end
+    rkt gc --grace-period=0s >/dev/null 2>&1
+    expect_equal "$before" "$(busctl get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 \
+        org.freedesktop.systemd1.Manager UnitsLoadFinishTimestampMonotonic)" 'the time of the last load'
+}
+
+case_exited_pod_has_no_unit() {
+    app one true
+    run_pod --uuid-file-save="$WORK/uuid"
+    UUID=$(<"$WORK/uuid")
+    expect_equal '' "$(ours)" 'units'
+    rkt rm "$UUID" >/dev/null
+}
+
+case_number_of_names_stays() {
+    local before
+    app one true
+    run_pod
+    rkt gc --grace-period=0s >/dev/null 2>&1
+    before=$(systemctl show --property=NNames --value)
+    for _ in 1 2 3 4 5; do run_pod; done
+    rkt gc --grace-period=0s >/dev/null 2>&1
+    expect_equal "$before" "$(systemctl show --property=NNames --value)" 'names known to systemd'
+}
+
+case_init_is_small() {
+    app one "$LIVES"
+    start_pod
+    local kb
+    kb=$(awk '/^Pss:/ { print $2 }' "/proc/$(property "pod@$UUID" MainPID)/smaps_rollup")
+    ((kb <= 100)) || fail "the init takes $kb kB"
+}

@@ -1,0 +1,255 @@
+# shellcheck shell=bash
+# SIGKILL at any moment: afterwards no process, mount, namespace or machine is left, and `list` tells the truth.
+
+# What no killed pod may leave, before gc: a directory at most.
+expect_nothing_alive() {
+    # The apps' units may end after the pod's: nothing to stop, but something to wait for.
+    systemctl stop 'rkt-????????-*.service'
+    expect_equal '' "$(processes_of_rkt)" 'processes'
+    expect_equal '' "$(mounts_of_rkt)" 'mounts'
+    expect_equal '' "$(pgrep -a sleep || true)" "apps' processes"
+    expect_equal '' "$(machinectl list --no-legend)" 'machines'
+    expect_equal '' "$(lsns --noheadings --output=COMMAND --type=net | grep -vE 'systemd|init' || true)" 'network namespaces'
+}
+
+# The state of the one pod there is.
+only_state() { rkt list --no-legend --full | awk -F'\t+' 'NR == 1 { print $4 }'; }
+
+case_kill_of_the_init() {
+    app one 'echo ready; exec sleep 1000'
+    app two 'trap "" TERM; echo ready; while :; do sleep 1000; done'
+    start_pod
+    wait_for_line ready one
+    kill -KILL "$(property "pod@$UUID" MainPID)"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    expect_nothing_alive
+}
+
+case_kill_of_an_app() {
+    app one 'exec sleep 1000'
+    app two "$LIVES"
+    start_pod
+    wait_for_line ready two
+    kill -KILL "$(main_pid one)"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal 9 "$(app_status one)" 'status of the killed app'
+    expect_nothing_alive
+}
+
+case_kill_of_everything_in_the_pod() {
+    app one 'exec sleep 1000'
+    app two 'exec sleep 1000'
+    start_pod
+    systemctl kill --signal=KILL "$(slice_of)" "pod@$UUID"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_nothing_alive
+}
+
+case_kill_of_machined() {
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    systemctl kill --signal=KILL systemd-machined.service
+    expect_equal running "$(state_of)" state
+    expect_contains "$(machinectl list --no-legend)" "rkt-$UUID" machines
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_restart_of_machined() {
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    systemctl restart systemd-machined.service
+    expect_contains "$(machinectl list --no-legend)" "rkt-$UUID" machines
+    expect_status 0 machinectl poweroff "rkt-$UUID"
+    wait_for_end
+}
+
+case_kill_of_the_bus() {
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    systemctl kill --signal=KILL dbus.service
+    systemctl reset-failed dbus.service 2>/dev/null || true
+    systemctl start dbus.service
+    expect_equal running "$(state_of)" state
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_kill_of_the_bus_while_a_pod_starts() {
+    app one 'exit 5'
+    local status=0 runner
+    run_pod >"$WORK/output" 2>&1 &
+    runner=$!
+    systemctl kill --signal=KILL dbus.service
+    systemctl start dbus.service || true
+    wait "$runner" || status=$?
+    [[ $status == 5 || $status == 254 ]] || fail "status $status"
+    # Whatever became of it, the next one runs.
+    expect_status 5 run_pod
+    expect_nothing_alive
+}
+
+case_kill_of_journald() {
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    systemctl kill --signal=KILL systemd-journald.service "systemd-journald@rkt-$UUID.service"
+    expect_equal running "$(state_of)" state
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_kill_of_the_rkt_that_runs_a_pod() {
+    app one "$LIVES"
+    rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" 2>&1 &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    UUID=$(<"$WORK/uuid")
+    kill -KILL "$runner"
+    wait "$runner" 2>/dev/null || true
+    # The pod is systemd's: it lives on and can be stopped.
+    expect_equal running "$(state_of)" state
+    expect_status 0 rkt stop "$UUID"
+    expect_nothing_alive
+}
+
+# killed CALL NUMBER COMMAND...: runs it, killed at its NUMBERth system call CALL.
+killed() {
+    local call=$1 number=$2
+    shift 2
+    strace --follow-forks --quiet=all --output=/dev/null --trace="$call" --inject="$call:signal=KILL:when=$number" \
+        "$@" >"$WORK/killed" 2>&1 &
+    wait $! 2>/dev/null || true
+}
+
+case_kill_of_prepare_at_any_call() {
+    local call number
+    app one 'echo hello'
+    for call in mkdirat openat2 write fsync renameat2 renameat flock symlinkat; do
+        for number in 1 2 5 12; do
+            killed "$call" "$number" rkt --insecure-options=image prepare "${APP[@]}"
+            rkt list >"$WORK/list" 2>&1 || fail "list after $call number $number: $(<"$WORK/list")"
+            expect_lacks "$(<"$WORK/list")" 'error' "list after $call number $number"
+        done
+    done
+    expect_lacks "$(rkt list --no-legend)" preparing 'the list'
+    UUID=$(RKT prepare "${APP[@]}")
+    expect_status 0 rkt run-prepared "$UUID"
+    expect_status 0 rkt gc --grace-period=0s --expire-prepared=0s
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_kill_of_run_at_any_call() {
+    local call number uuid
+    app one 'exit 5'
+    for call in mkdirat openat2 renameat2 renameat connect sendmsg recvmsg sendto; do
+        for number in 1 3 6; do
+            killed "$call" "$number" rkt --insecure-options=image run --net=none "${APP[@]}"
+            # What was started ends by itself; what is about to be started is stopped.
+            for uuid in $(rkt list --full --no-legend | awk '/\trunning\t/ { print $1 }'); do
+                rkt status --wait=60s "$uuid" >/dev/null || fail "pod $uuid goes on after $call number $number"
+            done
+            systemctl stop 'pod@*.service'
+        done
+    done
+    expect_nothing_alive
+    expect_lacks "$(rkt list --no-legend)" running 'the list'
+    expect_status 0 rkt gc --grace-period=0s --expire-prepared=0s
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_kill_of_pod_start_at_any_call() {
+    local call number
+    for call in clone3 clone mkdirat openat2 sendmsg recvmsg write renameat; do
+        for number in 1 2 4; do
+            APP=()
+            app one 'exec sleep 1000'
+            UUID=$(RKT prepare "${APP[@]}")
+            # systemd starts it under strace.
+            mkdir -p "/run/systemd/system/pod@$UUID.service.d"
+            printf '[Service]\nExecStart=\nExecStart=strace --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s pod-start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
+                "$call" "$call" "$number" "$(command -v rkt)" >"/run/systemd/system/pod@$UUID.service.d/kill.conf"
+            systemctl start "pod@$UUID" 2>/dev/null || true
+            systemctl stop "pod@$UUID" 2>/dev/null || true
+            rm -r "/run/systemd/system/pod@$UUID.service.d"
+            expect_nothing_alive
+            expect_match "$(state_of)" '^(prepared|exited)$' "state after $call number $number"
+        done
+    done
+    systemctl daemon-reload
+}
+
+case_kill_of_crun_between_create_and_start() {
+    # A runtime that is killed when it has made the container, which then waits to be started.
+    cp /usr/bin/crun "$WORK/crun.real"
+    printf '#!/bin/sh\n%s "$@"\nfor word; do [ "$word" != create ] || kill -KILL $$; done\n' "$WORK/crun.real" \
+        >"$WORK/crun"
+    chmod +x "$WORK/crun"
+    mount --bind "$WORK/crun" /usr/bin/crun
+    app one 'exec sleep 1000'
+    local status=0
+    timeout 100 rkt --insecure-options=image run --net=none "${APP[@]}" >"$WORK/output" 2>&1 || status=$?
+    umount /usr/bin/crun
+    ((status != 0 && status != 124)) || fail "status $status: $(<"$WORK/output")"
+    expect_nothing_alive
+}
+
+case_kill_of_stop_at_any_call() {
+    local call number
+    for call in connect sendmsg recvmsg sendto; do
+        for number in 1 3; do
+            APP=()
+            app one "$LIVES"
+            start_pod
+            killed "$call" "$number" rkt stop "$UUID"
+            expect_match "$(state_of)" '^(running|exited)$' "state after $call number $number"
+            expect_status 0 rkt stop "$UUID"
+            expect_equal exited "$(state_of)" "state after the next stop"
+        done
+    done
+    expect_nothing_alive
+}
+
+case_kill_of_gc_at_any_call() {
+    local call number
+    for call in renameat2 renameat unlinkat openat2 sendmsg; do
+        for number in 1 3 9; do
+            APP=()
+            app one true
+            run_pod >/dev/null
+            killed "$call" "$number" rkt gc --grace-period=0s
+            rkt list >/dev/null || fail "list after $call number $number"
+        done
+    done
+    expect_status 0 rkt gc --grace-period=0s
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_pod_whose_end_cannot_be_recorded() {
+    # A full disk when an app ends: its status has a place already.
+    mkdir -p "$WORK/small"
+    mount -t tmpfs -o size=24M none "$WORK/small"
+    local status=0 dir="$WORK/small/rkt"
+    app one 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5'
+    RKT --dir="$dir" fetch "$IMAGES/busybox.aci" >/dev/null 2>&1
+    UUID=$(rkt --dir="$dir" --insecure-options=image run --net=none --detach "$IMAGES/busybox.aci" --name=one \
+        --exec=/bin/sh -- -c 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5') || status=$?
+    if ((status == 0)); then
+        touch "/proc/$(main_pid one)/root/tmp/go"
+        dd if=/dev/zero of="$WORK/small/fill" bs=64k 2>/dev/null || true
+        rkt --dir="$dir" status --wait=60s "$UUID" >"$WORK/status" || status=$?
+        rm "$WORK/small/fill"
+        rkt --dir="$dir" status "$UUID" >"$WORK/status"
+        rkt --dir="$dir" gc --grace-period=0s >/dev/null 2>&1 || true
+    fi
+    umount "$WORK/small"
+    expect_equal 0 "$status" status
+    expect_contains "$(<"$WORK/status")" 'app-one=5' status
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# What the tests from outside have at hand. $RKT_MACHINE is the machine; `inside` runs a command in it.
+# shellcheck disable=SC2034 # cases use it
+
+machine_program=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../Machine" && pwd)/machine
+WORK=$RKT_TEST_WORK
+
+machine() { "$machine_program" "$@"; }
+
+inside() { machine run "$RKT_MACHINE" -- "$@"; }
+
+# shell SCRIPT [ARGUMENT...]: a script in the machine.
+shell() { inside bash -euc "$1" shell "${@:2}"; }
+
+fail() {
+    printf '%s\n' "$*" >"$WORK/why"
+    exit 1
+}
+
+skip() {
+    printf '%s\n' "$*" >"$WORK/why"
+    exit 77
+}
+
+say_where() {
+    local status=$? line=$1 command=$2
+    [[ -s $WORK/why ]] || printf 'line %s: %s (status %s)\n' "$line" "${command%%$'\n'*}" "$status" >"$WORK/why"
+}
+
+expect_equal() {
+    [[ $2 == "$1" ]] || fail "${3:-value}: got '$2' instead of '$1'"
+}
+
+expect_contains() {
+    [[ $1 == *"$2"* ]] || fail "${3:-text} has no '$2': $1"
+}
+
+# An app that lives until it is told to end.
+LIVES='trap "echo ending; exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
+
+# start_pod NAME SCRIPT: sets UUID.
+start_pod() {
+    UUID=$(inside rkt --insecure-options=image run --net=none --detach "$BUSYBOX" --name="$1" --exec=/bin/sh -- -c "$2" 2>/dev/null)
+    [[ $UUID == *-*-*-*-* ]] || fail "'$UUID' is no UUID"
+}
+
+prepare_pod() {
+    UUID=$(inside rkt --insecure-options=image prepare "$BUSYBOX" --name="$1" --exec=/bin/sh -- -c "$2" 2>/dev/null)
+}
+
+state_of() { inside rkt status "${1:-$UUID}" | sed -n 's/^state=//p'; }
+
+# expect_clean: gc takes all pods, and then nothing of them is left.
+expect_clean() {
+    inside rkt gc --grace-period=0s --expire-prepared=0s >/dev/null 2>&1
+    machine copy-in "$RKT_MACHINE" "$(dirname "$machine_program")/../System/lib.bash" /root/lib.bash
+    expect_equal '' "$(shell 'source /root/lib.bash; leftovers')" 'left behind'
+}

@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# What every system test has at hand. A case is a function `case_WORDS` in a file NN-topic.sh; it runs in a shell
+# of its own with errexit, and fails with the first command that does. Nothing here sleeps or tries again.
+
+# shellcheck disable=SC2034 # cases use it
+IMAGES=${RKT_TEST_IMAGES:-/root/images}
+DATA=/var/lib/rkt
+WORK=${RKT_TEST_WORK:-/tmp}
+SYSTEMD_VERSION=$(systemctl --version | awk 'NR == 1 { print $2 + 0 }')
+export SYSTEMD_PAGER='' SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0
+
+# --- results
+
+fail() {
+    printf '%s\n' "$*" >"$WORK/why"
+    exit 1
+}
+
+skip() {
+    printf '%s\n' "$*" >"$WORK/why"
+    exit 77
+}
+
+# Whatever fails without a word of its own: the command and where it stands.
+say_where() {
+    local status=$? line=$1 command=$2
+    [[ -s $WORK/why ]] || printf 'line %s: %s (status %s)\n' "$line" "${command%%$'\n'*}" "$status" >"$WORK/why"
+}
+
+need_systemd() { ((SYSTEMD_VERSION >= $1)) || skip "needs systemd $1 or later, this is $SYSTEMD_VERSION"; }
+
+# --- assertions
+
+# expect_status STATUS COMMAND...: sets OUT and ERR.
+expect_status() {
+    local expected=$1 status=0
+    shift
+    "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+    OUT=$(<"$WORK/out")
+    ERR=$(<"$WORK/err")
+    [[ $status == "$expected" ]] || fail "status $status instead of $expected: $* | $OUT | $ERR"
+}
+
+expect_equal() {
+    [[ $2 == "$1" ]] || fail "${3:-value}: got '$2' instead of '$1'"
+}
+
+expect_contains() {
+    [[ $1 == *"$2"* ]] || fail "${3:-text} has no '$2': $1"
+}
+
+expect_lacks() {
+    [[ $1 != *"$2"* ]] || fail "${3:-text} has '$2': $1"
+}
+
+expect_match() {
+    [[ $1 =~ $2 ]] || fail "${3:-text} does not match '$2': $1"
+}
+
+# refused TEXT COMMAND...: one clear line with TEXT on standard error, nothing on standard output, status 254.
+refused() {
+    local text=$1
+    shift
+    expect_status 254 "$@"
+    expect_equal '' "$OUT" 'standard output'
+    # Progress on what came before is not part of the error.
+    local errors
+    errors=$(grep -vE '^(layer sha|[^ ]+: [0-9.]+ ?[KMG]?i?B)' <<<"$ERR" || true)
+    expect_contains "$errors" "$text" 'the error'
+    expect_equal 1 "$(wc -l <<<"$errors")" "lines of the error '$errors'"
+}
+
+# --- pods
+
+RKT() { rkt --insecure-options=image "$@"; }
+
+# The id of busybox in the store; images are fetched once per machine.
+busybox() { cat /root/busybox-id; }
+
+# app NAME SCRIPT [FLAG...]: sets the words of a shell app, in APP.
+app() {
+    local name=$1 script=$2
+    shift 2
+    APP+=("$(busybox)" "--name=$name" --exec=/bin/sh "$@" -- -c "$script" ---)
+}
+
+# run_pod [FLAG...]: runs the apps of APP in the foreground.
+run_pod() { rkt --insecure-options=image run --net=none "$@" "${APP[@]}"; }
+
+# start_pod [FLAG...]: runs the apps of APP and returns when they have started; sets UUID.
+start_pod() {
+    UUID=$(run_pod --detach "$@") || fail "rkt run --detach ended with $?"
+    [[ $UUID =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] || fail "'$UUID' is no UUID"
+}
+
+# An app that lives until it is told to end; says "ready" when it can be told.
+# shellcheck disable=SC2034 # cases use it
+LIVES='trap "echo ending; exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
+
+unit_of() { echo "rkt-$UUID-$1.service"; }
+
+slice_of() { echo "rkt-${UUID//-/}.slice"; }
+
+property() { systemctl show --property="$2" --value "$1"; }
+
+main_pid() { property "$(unit_of "$1")" MainPID; }
+
+state_of() { rkt status "${1:-$UUID}" | sed -n 's/^state=//p'; }
+
+app_status() { rkt status "$UUID" | sed -n "s/^app-$1=//p"; }
+
+wait_for_end() { rkt status --wait=60s "$UUID" >/dev/null || fail "pod $UUID does not end"; }
+
+# wait_for_line TEXT [APP [COUNT]]: returns when apps of the pod have written a line with TEXT (COUNT times).
+wait_for_line() {
+    local line log reader left=${3:-1} app=${2:+SYSLOG_IDENTIFIER=$2}
+    exec {log}< <(exec journalctl --namespace="rkt-$UUID" --follow --lines=all --output=cat ${app:+"$app"})
+    reader=$!
+    while ((left > 0)) && IFS= read -r -t 60 -u "$log" line; do
+        [[ $line != *"$1"* ]] || left=$((left - 1))
+    done
+    kill "$reader" 2>/dev/null || true
+    exec {log}<&-
+    ((left == 0)) || fail "no line with '$1'"
+}
+
+# wait_for_text FILE TEXT PID: returns when the command PID has written TEXT to the file.
+wait_for_text() {
+    local line text reader
+    touch "$1"
+    exec {text}< <(exec tail --pid="$3" --follow --lines=+1 "$1" 2>/dev/null)
+    reader=$!
+    while IFS= read -r -t 60 -u "$text" line; do
+        [[ $line != *"$2"* ]] || {
+            kill "$reader" 2>/dev/null || true
+            exec {text}<&-
+            return
+        }
+    done
+    fail "no '$2' in its output: $(<"$1")"
+}
+
+# in_app APP COMMAND...: a command of this machine in the namespaces of an app.
+in_app() {
+    local pid
+    pid=$(main_pid "$1")
+    shift
+    nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd "$@"
+}
+
+lines_of() { rkt logs "$UUID" | sed -E 's/^([^ ]+)\[[0-9]+\]: /\1: /'; }
+
+# --- what no case may leave behind
+
+# One name at a time: older versions of pgrep take no longer patterns.
+processes_of_rkt() {
+    local name
+    for name in pod-init crun rkt; do
+        pgrep --list-full --exact "$name" || true
+    done
+}
+
+mounts_of_rkt() { awk '$5 ~ "rkt" || $0 ~ "overlay .*/var/lib/rkt" { print $5 }' /proc/self/mountinfo; }
+
+units_of_rkt() {
+    systemctl list-units --all --plain --no-legend 'pod@*' 'rkt-*.service' 'rkt-*.slice' 'systemd-journald*@rkt*' |
+        awk '$1 !~ /^(rkt-gc\.(service|timer))$/ { print $1, $3, $4 }'
+}
+
+# What pods have left, a line each, without what an earlier case has left and answered for.
+leftovers() {
+    all_leftovers | sort | comm -23 - "${RKT_TEST_LEFT:-/dev/null}"
+}
+
+# Only pods are looked at: images stay. Not every place is there on every systemd, which must not end the search.
+all_leftovers() {
+    machinectl list --no-legend | awk '{ print "machine " $1 }'
+    units_of_rkt | sed 's/^/unit /'
+    mounts_of_rkt | sed 's/^/mount /'
+    processes_of_rkt | sed 's/^/process /'
+    find "$DATA"/pods -mindepth 2 -maxdepth 2 2>/dev/null || true
+    find /run/rkt/pods /run/rkt/apps -mindepth 1 -maxdepth 1 2>/dev/null || true
+    find /run/systemd/system /run/systemd/system.control /run/systemd/transient /etc/systemd/system \
+        /run/systemd/units /etc/systemd /run/systemd /var/log/journal -maxdepth 1 \
+        \( -name '*rkt-????????-*' -o -name 'pod@?*' -o -name 'rkt-????????????????????????????????.slice' \) \
+        2>/dev/null || true
+    find /sys/fs/cgroup/rkt.slice -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true
+}
+
+# Stops and removes all pods there are.
+clean() {
+    local uuid
+    for uuid in $(rkt list --full --no-legend 2>/dev/null | awk '$1 ~ /^[0-9a-f]{8}-/ { print $1 }'); do
+        [[ ! -L /etc/systemd/system/multi-user.target.wants/pod@$uuid.service ]] ||
+            systemctl --quiet disable "pod@$uuid"
+    done
+    systemctl stop 'pod@*.service'
+    rkt gc --grace-period=0s --expire-prepared=0s
+}

@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Runs all tests: the unit tier on this host, then the system tier in test machines.
+set -euo pipefail
+# Swift Testing begins its lines with characters of several bytes.
+export LC_ALL=C.UTF-8
+
+usage() {
+    cat <<'EOF'
+Usage: test.sh [OPTION...] [SUITE...]
+
+  SUITE           a Debian suite to boot: bookworm (systemd 252), trixie (257), forky (262); default: the first two,
+                  and the third where its tree can be made
+  --unit          only the unit tier
+  --system        only the system tier
+  --case PATTERN  of the system tier, only cases whose name matches; may be given several times
+
+The last line is `N passed, N failed, N skipped`: cases of the system tier and unit tests. Fails if any failed.
+
+Environment:
+  RKT_BUILD    the directory with the built programs (default: .build/release in this clone)
+EOF
+}
+
+source_directory=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+machine=$source_directory/Tests/Machine/machine
+images=$source_directory/.build/images
+
+main() {
+    local unit=true system=true suites=() status=0
+    patterns=()
+    while (($# > 0)); do
+        case $1 in
+            -h | --help) usage; return ;;
+            --unit) system=false ;;
+            --system) unit=false ;;
+            --case)
+                [[ $# -ge 2 ]] || { usage >&2; return 2; }
+                patterns+=("$2")
+                shift
+                ;;
+            bookworm | trixie | forky) suites+=("$1") ;;
+            *) usage >&2; return 2 ;;
+        esac
+        shift
+    done
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    : >"$work/results"
+    if $unit; then run_units; fi
+    if $system; then
+        ((EUID == 0)) || { echo 'test: the system tier must be run as root' >&2; return 1; }
+        ((${#suites[@]} > 0)) || find_suites
+        run_suites "${suites[@]}"
+    fi
+    summary || status=1
+    return $status
+}
+
+# --- unit tier
+
+run_units() {
+    local status=0 skipped passed
+    echo '== unit tests'
+    # Into a file, not a pipe: what a crashed test leaves running would hold the pipe open.
+    (cd "$source_directory" && timeout --kill-after=10 1500 swift test >"$work/unit.log" 2>&1 </dev/null) || status=1
+    grep -vE '^(\[[0-9]+/[0-9]+\] |◇|↳|. Test .* passed after|. Suite .* passed after|Test (Suite|Case) |dbus-daemon\[|\s+Executed 0 tests)' \
+        "$work/unit.log" || true
+    grep -qE '^. Test run with [0-9]+ tests? .*passed after' "$work/unit.log" || status=1
+    grep -E '^. Test .*' "$work/unit.log" | grep -v '^. Test run with' >"$work/unit-tests" || true
+    passed=$(grep -c ' passed after ' "$work/unit-tests" || true)
+    skipped=$(grep -c ' skipped' "$work/unit-tests" || true)
+    sed -nE 's/^. Test (.*) failed after .*/not ok unit: \1/p; s/^. Test (.*) skipped:? ?(.*)/skip unit: \1: \2/p' \
+        "$work/unit-tests" >>"$work/results"
+    if ((status != 0)) && ! grep -q '^not ok unit' "$work/results"; then
+        echo 'not ok unit: the tests did not build or did not end' >>"$work/results"
+        tail -n 40 "$work/unit.log"
+    fi
+    echo "$passed" >"$work/unit-passed"
+    echo "unit tests: $passed passed, $skipped skipped"
+}
+
+# --- system tier
+
+# Sets `suites`: forky only where its tree can be made.
+find_suites() {
+    suites=(bookworm trixie)
+    if "$machine" tree forky >"$work/forky" 2>&1; then
+        suites+=(forky)
+    else
+        echo "skip forky: its tree cannot be made: $(tail -n1 "$work/forky")" | tee -a "$work/results"
+    fi
+}
+
+run_suites() {
+    local suite runners=() memory instances
+    make --no-print-directory -C "$source_directory" install DESTDIR="$work/root" >/dev/null
+    # Trees one after the other: each is a download.
+    for suite; do "$machine" tree "$suite" >/dev/null; done
+    memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+    read -r instances </proc/sys/fs/inotify/max_user_instances
+    for suite; do
+        # A machine with 200 pods takes some 2 GB; and all machines share the host's inotify instances.
+        if ((memory < 4 || instances < 1024)) && ((${#runners[@]} > 0)); then
+            wait "${runners[-1]}" || true
+        fi
+        run_suite "$suite" >"$work/$suite.log" 2>&1 &
+        runners+=($!)
+        memory=$((memory - 3))
+    done
+    for suite; do
+        wait "${runners[0]}" || true
+        runners=("${runners[@]:1}")
+        echo "== $suite"
+        cat "$work/$suite.log"
+        sed -nE "s/^(ok|not ok|skip) /\\1 $suite: /p" "$work/$suite.log" >>"$work/results"
+        grep -qE '^(ok|not ok|skip) ' "$work/$suite.log" || echo "not ok $suite: no test ran" >>"$work/results"
+    done
+}
+
+# In a machine of its own: what runs inside, then what starts the machine anew.
+run_suite() {
+    local suite=$1 status=0
+    "$machine" with --suite "$suite" --install "$work/root" -- "$0" --inside "${patterns[@]}" || status=$?
+    "$source_directory/Tests/System/boot/run" "$suite" "$work/root" "$images" "${patterns[@]}" || status=$?
+    return $status
+}
+
+# Called by `machine with`: RKT_MACHINE is the machine.
+run_inside() {
+    copy_images
+    "$machine" copy-in "$RKT_MACHINE" "$source_directory/Tests/System" /root/System
+    "$machine" run "$RKT_MACHINE" -- /root/System/run "$@"
+}
+
+copy_images() {
+    local image
+    "$machine" run "$RKT_MACHINE" -- mkdir -p /root/images
+    for image in "$images"/*.oci "$images"/*.tar "$images"/*.aci "$images"/*.aci.*; do
+        "$machine" copy-in "$RKT_MACHINE" "$image" "/root/images/${image##*/}"
+    done
+}
+
+# --- summary
+
+# Failures that are known and not yet mended count as skips with their reason, so that a new one stands out.
+excuse_known_failures() {
+    local pattern reason
+    while IFS='|' read -r pattern reason; do
+        [[ -n $pattern && $pattern != '#'* ]] || continue
+        sed -E -i "s/^not ok ([a-z]+: $pattern.*)/skip \\1 (known: $reason)/" "$work/results"
+    done <"$source_directory/Tests/System/known-failures"
+}
+
+summary() {
+    local passed failed skipped
+    excuse_known_failures
+    passed=$(($(grep -c '^ok ' "$work/results" || true) + $(cat "$work/unit-passed" 2>/dev/null || echo 0)))
+    failed=$(grep -c '^not ok ' "$work/results" || true)
+    skipped=$(grep -c '^skip ' "$work/results" || true)
+    echo
+    grep '^skip ' "$work/results" || true
+    grep '^not ok ' "$work/results" || true
+    echo "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0 && passed > 0))
+}
+
+case ${1:-} in
+    # For ourselves, demo.sh and shell.sh, as commands of `machine with`.
+    --inside) shift; run_inside "$@" ;;
+    --copy-images) copy_images ;;
+    *) main "$@" ;;
+esac
