@@ -52,6 +52,10 @@ int rkt_eventfd(unsigned int initial) {
     return eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
+int rkt_open_nameless(int directory, unsigned int mode) {
+    return openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+}
+
 int rkt_mark(int fd) {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     return fcntl(fd, F_OFD_SETLK, &lock);

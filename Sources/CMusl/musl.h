@@ -12,7 +12,7 @@ typedef int pid_t;
 // Errors.
 int *__errno_location(void);
 char *strerror(int number);
-static const int ENOENT = 2, EINTR = 4, EEXIST = 17, EAGAIN = 11, ECHILD = 10;
+static const int ENOENT = 2, EINTR = 4, EEXIST = 17, EAGAIN = 11, ECHILD = 10, ENOTEMPTY = 39;
 
 // Processes.
 pid_t getpid(void);
@@ -47,6 +47,7 @@ typedef struct {
 } signal_set;
 int sigfillset(signal_set *set);
 int sigemptyset(signal_set *set);
+int sigaddset(signal_set *set, int signal);
 int sigprocmask(int how, const signal_set *set, signal_set *old);
 int signalfd(int fd, const signal_set *set, int flags);
 static const int SIG_SETMASK = 2, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000;
@@ -87,6 +88,20 @@ int ftruncate(int fd, long size);
 int mkdirat(int directory, const char *path, mode_t mode);
 int unlinkat(int directory, const char *path, int flags);
 int renameat(int from_directory, const char *from, int to_directory, const char *to);
+// renameat2(2) with RENAME_NOREPLACE.
+static inline int rename_exclusively(int from_directory, const char *from, int to_directory, const char *to) {
+    long syscall(long, ...);
+#if defined(__x86_64__)
+    return (int)syscall(316, from_directory, from, to_directory, to, 1);
+#else
+    return (int)syscall(276, from_directory, from, to_directory, to, 1);
+#endif
+}
+int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags);
+int symlinkat(const char *target, int directory, const char *path);
+ssize_t readlinkat(int directory, const char *path, char *buffer, size_t size);
+int mkfifoat(int directory, const char *path, mode_t mode);
+int fchmod(int fd, mode_t mode);
 int faccessat(int directory, const char *path, int mode, int flags);
 ssize_t readlink(const char *path, char *buffer, size_t size);
 int fchdir(int fd);
@@ -104,16 +119,33 @@ static inline int is_marked(int fd) {
     return fcntl(fd, 36, &lock) == 0 && lock.type != 2;
 }
 
+// Puts that mark on an open file; it ends with it (F_OFD_SETLK).
+static inline int put_mark(int fd) {
+    int fcntl(int, int, ...);
+    struct {
+        short type, whence;
+        long start, length;
+        int pid;
+    } lock = {0, 0, 0, 0, 0};
+    return fcntl(fd, 37, &lock);
+}
+
+// A descriptor's duplicate with a number that is at least `least`, close-on-exec (F_DUPFD_CLOEXEC).
+static inline int duplicate(int fd, int least) {
+    int fcntl(int, int, ...);
+    return fcntl(fd, 1030, least);
+}
+
 mode_t umask(mode_t mask);
 static const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
 static const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000,
                  O_NONBLOCK = 04000, O_CLOEXEC = 02000000, O_PATH = 010000000;
 #if defined(__aarch64__)
-static const int O_DIRECTORY = 040000, O_NOFOLLOW = 0100000;
+static const int O_DIRECTORY = 040000, O_NOFOLLOW = 0100000, O_TMPFILE = 020040000;
 #else
-static const int O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000;
+static const int O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_TMPFILE = 020200000;
 #endif
-static const int AT_FDCWD = -100;
+static const int AT_FDCWD = -100, AT_SYMLINK_FOLLOW = 0x400;
 
 // Directories.
 typedef struct directory_stream directory_stream;
@@ -127,6 +159,16 @@ struct directory_entry {
 directory_stream *fdopendir(int fd);
 struct directory_entry *readdir(directory_stream *stream);
 int closedir(directory_stream *stream);
+
+// Time, in microseconds of a clock that only goes on.
+static inline unsigned long monotonic_time(void) {
+    int clock_gettime(int, void *);
+    struct {
+        long seconds, nanoseconds;
+    } now;
+    clock_gettime(1, &now);
+    return (unsigned long)now.seconds * 1000000 + (unsigned long)now.nanoseconds / 1000;
+}
 
 // Waiting.
 struct pollfd {
@@ -159,7 +201,18 @@ static inline int close_range(unsigned first, unsigned last, unsigned flags) {
     long syscall(long, ...);
     return (int)syscall(436, first, last, flags);
 }
-static const int CLONE_NEWNS = 0x00020000;
+// fork(2) into new namespaces, as a sibling: a child of this process's own parent.
+static inline int fork_sibling(unsigned long namespaces) {
+    long syscall(long, ...);
+    const unsigned long parent = 0x00008000;
+#if defined(__x86_64__)
+    return (int)syscall(56, namespaces | parent | 17, 0L, 0L, 0L, 0L);
+#else
+    return (int)syscall(220, namespaces | parent | 17, 0L, 0L, 0L, 0L);
+#endif
+}
+static const int CLONE_NEWNS = 0x00020000, CLONE_NEWUTS = 0x04000000, CLONE_NEWIPC = 0x08000000,
+                 CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000;
 static const unsigned long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32, MS_BIND = 4096,
                            MS_REC = 16384, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19;
 static const int MNT_DETACH = 2;
@@ -187,6 +240,10 @@ int connect(int fd, const void *address, unsigned length);
 static inline ssize_t send_message(int fd, const struct socket_message *message, int flags) {
     ssize_t sendmsg(int, const void *, int);
     return sendmsg(fd, message, flags);
+}
+static inline ssize_t send_bytes(int fd, const void *bytes, size_t count, int flags) {
+    ssize_t sendto(int, const void *, size_t, int, const void *, unsigned);
+    return sendto(fd, bytes, count, flags, (const void *)0, 0);
 }
 static const int AF_UNIX = 1, AF_INET = 2, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 02000000;
 static const int MSG_NOSIGNAL = 0x4000;

@@ -93,7 +93,7 @@ extension ConnectionCore {
                 stream.continuation.finish(throwing: error)
                 dropStream(identifier)
             case .success(let arguments):
-                if let wanted = stream.match.argument0, arguments.first != .string(wanted) { continue }
+                guard stream.match.matches(arguments) else { continue }
                 let signal = DBusSignal(
                     sender: sender,
                     path: path,

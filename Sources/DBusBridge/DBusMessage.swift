@@ -94,6 +94,8 @@ public struct DBusSignalMatch: Sendable, Hashable {
     public var member: String?
     /// Its first argument, a string.
     public var argument0: String?
+    /// Its third argument, a string.
+    public var argument2: String?
 
     /// Makes a match.
     ///
@@ -104,13 +106,15 @@ public struct DBusSignalMatch: Sendable, Hashable {
     ///   - interface: The interface.
     ///   - member: The signal's name.
     ///   - argument0: Its first argument.
+    ///   - argument2: Its third argument.
     public init(
         sender: String? = nil,
         path: String? = nil,
         pathNamespace: String? = nil,
         interface: String? = nil,
         member: String? = nil,
-        argument0: String? = nil
+        argument0: String? = nil,
+        argument2: String? = nil
     ) {
         self.sender = sender
         self.path = path
@@ -118,13 +122,14 @@ public struct DBusSignalMatch: Sendable, Hashable {
         self.interface = interface
         self.member = member
         self.argument0 = argument0
+        self.argument2 = argument2
     }
 
     /// The match in the bus's own words.
     var rule: String {
         let parts = [
             ("sender", sender), ("path", path), ("path_namespace", pathNamespace), ("interface", interface),
-            ("member", member), ("arg0", argument0),
+            ("member", member), ("arg0", argument0), ("arg2", argument2),
         ]
         var rule = "type='signal'"
         for case (let key, let value?) in parts {
@@ -141,6 +146,13 @@ public struct DBusSignalMatch: Sendable, Hashable {
         if let wanted = self.interface, wanted != interface { return false }
         if let wanted = self.path, wanted != path { return false }
         if let root = pathNamespace, root != "/", path != root, !path.hasPrefix(root + "/") { return false }
+        return true
+    }
+
+    /// Whether a signal's arguments fit; a peer sends them whatever was asked for.
+    func matches(_ arguments: [DBusValue]) -> Bool {
+        if let wanted = argument0, arguments.first != .string(wanted) { return false }
+        if let wanted = argument2, arguments.count < 3 || arguments[2] != .string(wanted) { return false }
         return true
     }
 }

@@ -31,13 +31,6 @@ struct LibSystemd: Sendable {
     typealias GetCountAndID =
         @convention(c) @Sendable (Handle?, UnsafeMutablePointer<UInt64>?, UnsafeMutableRawPointer?) -> CInt
     typealias GetID = @convention(c) @Sendable (UnsafeMutableRawPointer?) -> CInt
-    typealias Notify = @convention(c) @Sendable (CInt, UnsafePointer<CChar>?) -> CInt
-    typealias Barrier = @convention(c) @Sendable (CInt, UInt64) -> CInt
-    typealias Watchdog = @convention(c) @Sendable (CInt, UnsafeMutablePointer<UInt64>?) -> CInt
-    typealias ListenDescriptors =
-        @convention(c) @Sendable (
-            CInt, UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
-        ) -> CInt
 
     let open: Open
     let openNamespace: OpenNamed
@@ -67,10 +60,6 @@ struct LibSystemd: Sendable {
     let timeout: GetCount
     let process: OnHandle
     let machineID: GetID
-    let notify: Notify
-    let barrier: Barrier
-    let watchdog: Watchdog
-    let listenDescriptors: ListenDescriptors
 
     private static let loaded = Result { try LibSystemd() }
 
@@ -119,9 +108,5 @@ struct LibSystemd: Sendable {
         timeout = try function("sd_journal_get_timeout")
         process = try function("sd_journal_process")
         machineID = try function("sd_id128_get_machine")
-        notify = try function("sd_notify")
-        barrier = try function("sd_notify_barrier")
-        watchdog = try function("sd_watchdog_enabled")
-        listenDescriptors = try function("sd_listen_fds_with_names")
     }
 }

@@ -366,3 +366,26 @@ extension Directory {
         try system("syncing the file system of \(path)") { rkt_syncfs(descriptor.rawValue) }
     }
 }
+
+extension Directory {
+    /// Makes a file that appears whole or not at all, and leaves nothing else behind whenever the process is killed; for
+    /// file systems with files that have no name yet (`O_TMPFILE`), as those below `/run` are.
+    ///
+    /// - Parameters:
+    ///   - name: The name of a direct entry; an older one is removed first.
+    ///   - bytes: The content.
+    ///   - mode: The file's mode, less the umask.
+    /// - Throws: ``RktError`` for the errno.
+    public func make(_ name: String, _ bytes: some ContiguousBytesView, mode: UInt32 = 0o644) throws {
+        let directory = descriptor.rawValue
+        let path = path(of: name)
+        let nameless = OwnedFD(
+            taking: try system("making \(path)") { rkt_open_nameless(directory, mode) }
+        )
+        try nameless.writeAll(bytes, name: path)
+        if contains(name) { try remove(name) }
+        let raw = nameless.rawValue
+        try system("making \(path)") { linkat(AT_FDCWD, "/proc/self/fd/\(raw)", directory, name, AT_SYMLINK_FOLLOW) }
+        withExtendedLifetime(nameless.rawValue) {}
+    }
+}

@@ -12,7 +12,7 @@ enum HostFiles {
             let content = try directory.read(name)
             let target = try Directory.ensure(path: path.isEmpty ? "/run" : "/run/\(path)")
             if let present = try? target.read(name), present == content { return }
-            try target.write(name, content)
+            try target.make(name, content)
         }
     }
 

@@ -40,29 +40,51 @@ public struct PodControl: Sendable {
         var failure: (any Error)?
         do {
             try await launch(pod, manager: manager)
+            // machined and we ask about it once more when it has ended.
+            try await manager.pin(PodNames.podUnit(pod.uuid))
             started()
         } catch {
             failure = error
         }
-        async let inactive: Void = SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
         guard let running = try PodLookup(data: data).exactly(pod.uuid) else {
             throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
         }
-        try await running.waitUntilUnlocked()
-        async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
+        try await waitForEnd(of: running, manager: manager)
+        async let inactive: Void = SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
+        async let forgotten: Void = waitUntilForgotten(pod.uuid, manager: manager)
         try await ended()
+        try await inactive
         await forgotten
-        _ = try await inactive
         let status = running.exitStatus()
         if let failure, status == 0 { throw failure }
         return status
     }
 
-    /// machined notices a machine's end by itself, but not before it has heard of it; whoever waited for the pod shall
-    /// not see it any more.
-    private func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
-        guard !manager.isPeer else { return }
-        try? await MachineManager(connection: manager.connection).unregister(PodNames.machine(uuid))
+    /// Waits until nothing of a pod runs any more. The connection is given up meanwhile unless that is soon: the bus has
+    /// only so many for one user, and a host may have hundreds of pods.
+    private func waitForEnd(of pod: PodDirectory, manager: SystemdManager) async throws {
+        let release = Task {
+            let deadline = ContinuousClock.now + Self.connectionPatience
+            _ = try await OwnThread.run { try $0.wait(for: Self.nothing, until: deadline) }
+            await manager.close()
+        }
+        defer { release.cancel() }
+        try await pod.waitUntilUnlocked()
+    }
+
+    /// No descriptor: `poll(2)` waits for its deadline alone.
+    private static let nothing: CInt = -1
+
+    /// How long a connection is kept for a pod that may end soon.
+    private static let connectionPatience: Duration = .seconds(3)
+
+    /// machined notices a machine's end by itself, a little later; whoever waited for the pod shall not see it any more.
+    private func waitUntilForgotten(_ uuid: PodUUID, manager: SystemdManager) async {
+        let name = PodNames.machine(uuid)
+        try? await SystemdSurvival.during(manager) {
+            if $0.isPeer { return }
+            try await MachineManager(connection: $0.connection).waitUntilGone(name, timeout: .seconds(10))
+        }
     }
 
     /// Lets systemd start the pod and, in the same breath, the apps' units: their launchers come up while the pod does,
@@ -76,11 +98,9 @@ public struct PodControl: Sendable {
         defer { withExtendedLifetime(mark.rawValue) {} }
         let apps = try running.overview().map { PodNames.appUnit(uuid, $0.name) }
         do {
-            async let launchers: Void = startAhead(apps, manager: manager)
-            try await SystemdSurvival.start([PodNames.podUnit(uuid)], manager: manager) { _ in
+            try await SystemdSurvival.start([PodNames.podUnit(uuid)], followers: apps, manager: manager) { _ in
                 running.directory.contains("pid")
             }
-            await launchers
         } catch {
             try? running.directory.remove("starting")
             for app in apps {
@@ -89,11 +109,6 @@ public struct PodControl: Sendable {
             }
             throw error
         }
-    }
-
-    /// What comes of it is seen by pod-start, which waits for the same jobs.
-    private func startAhead(_ units: [String], manager: SystemdManager) async {
-        for unit in units { _ = try? await manager.enqueueStart(unit) }
     }
 
     private func enterRun(_ pod: PodDirectory) throws -> PodDirectory {
@@ -129,6 +144,7 @@ public struct PodControl: Sendable {
         let manager = try await SystemdManager.connect()
         if force { try await killApps(of: pod, manager: manager) }
         try await manager.stopUnit(PodNames.podUnit(uuid))
+        await waitUntilForgotten(uuid, manager: manager)
         return true
     }
 

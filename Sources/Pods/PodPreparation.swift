@@ -136,7 +136,7 @@ public struct PodPreparation: Sendable {
             try bundle.writeInPlace("hostname", "\(hostname)\n")
         }
         try layOutHostFiles(plan, in: directory)
-        try directory.writeInPlace(RuntimeConfiguration.fileName, try configuration.encoded())
+        try directory.writeInPlace(RuntimeConfiguration.fileName, configuration.encoded())
         try directory.writeInPlace("overview", overview(names: names, images: images))
         try directory.writeInPlace(
             "pod",

@@ -1,11 +1,10 @@
 internal import Diagnostics
-internal import FoundationEssentials
 internal import LinuxOS
 
 /// `runtime-config` in the pod's directory: what starting the pod needs to know beside the manifest.
-public struct RuntimeConfiguration: Codable, Sendable, Hashable {
+public struct RuntimeConfiguration: Sendable, Hashable {
     /// What isolates the pod.
-    public enum Stage1: String, Codable, Sendable {
+    public enum Stage1: String, Sendable {
         /// Namespaces and units of the host's systemd.
         case units
         /// Units of the host's systemd in the host's namespaces.
@@ -13,7 +12,7 @@ public struct RuntimeConfiguration: Codable, Sendable, Hashable {
     }
 
     /// The pod's network.
-    public enum Network: String, Codable, Sendable {
+    public enum Network: String, Sendable {
         /// A network namespace with nothing but a loopback.
         case none
         /// The host's own.
@@ -21,7 +20,7 @@ public struct RuntimeConfiguration: Codable, Sendable, Hashable {
     }
 
     /// Where the apps' output goes.
-    public enum Journal: String, Codable, Sendable {
+    public enum Journal: String, Sendable {
         /// A journal namespace of the pod's own.
         case namespace
         /// The host's journal.
@@ -37,20 +36,7 @@ public struct RuntimeConfiguration: Codable, Sendable, Hashable {
     /// Where the apps' output goes.
     public var journal: Journal
 
-    enum CodingKeys: String, CodingKey {
-        case hostname = "Hostname"
-        case stage1 = "Stage1"
-        case network = "Network"
-        case journal = "Journal"
-    }
-
     static let fileName = "runtime-config"
-
-    func encoded() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        return Array(try encoder.encode(self))
-    }
 
     init(hostname: String, stage1: Stage1, network: Network, journal: Journal) {
         self.hostname = hostname
@@ -59,10 +45,34 @@ public struct RuntimeConfiguration: Codable, Sendable, Hashable {
         self.journal = journal
     }
 
+    /// The file's content: a line per setting. pod-init reads it too, and has no JSON.
+    func encoded() -> [UInt8] {
+        let settings = [
+            ("Hostname", hostname), ("Stage1", stage1.rawValue), ("Network", network.rawValue),
+            ("Journal", journal.rawValue),
+        ]
+        return settings.flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
+    }
+
     init(of pod: PodDirectory) throws {
-        let bytes = try pod.directory.read(Self.fileName, limit: 65_536)
-        self = try withContext("reading \(pod.directory.path(of: Self.fileName))") {
-            try JSONDecoder().decode(Self.self, from: Data(bytes))
+        let path = pod.directory.path(of: Self.fileName)
+        let lines = try pod.directory.readText(Self.fileName, limit: 65_536).split(separator: "\n")
+        func value(_ key: String) throws -> String {
+            guard let line = lines.first(where: { $0.hasPrefix("\(key)=") }) else {
+                throw RktError(.invalidData, "\(path) does not say \(key)")
+            }
+            return String(line.dropFirst(key.count + 1))
         }
+        func choice<T: RawRepresentable<String>>(_ key: String) throws -> T {
+            let text = try value(key)
+            guard let choice = T(rawValue: text) else {
+                throw RktError(.invalidData, "\(path) says \(key)=\(text), which this rkt does not know")
+            }
+            return choice
+        }
+        hostname = try value("Hostname")
+        stage1 = try choice("Stage1")
+        network = try choice("Network")
+        journal = try choice("Journal")
     }
 }

@@ -30,20 +30,27 @@ enum SystemdSurvival {
     /// How often a lost connection is made anew.
     private static let attempts = 10
 
+    /// Does something with a connection to systemd, and anew with another one if the connection ends meanwhile.
+    static func during(_ manager: SystemdManager, _ body: (SystemdManager) async throws -> Void) async throws {
+        try await during(manager, body, orElse: body)
+    }
+
     /// Starts units and waits for them.
     ///
     /// - Parameters:
     ///   - units: The units.
+    ///   - followers: Units that are started with them and not waited for.
     ///   - manager: The connection to begin with.
     ///   - hasRun: Whether a unit that is down has been up since: systemd may never have got the call.
     /// - Throws: `RktError` when one could not be started, or systemd cannot be reached any more.
     static func start(
         _ units: [String],
+        followers: [String] = [],
         manager: SystemdManager,
         hasRun: (String) -> Bool
     ) async throws {
         try await during(manager) {
-            try await $0.startUnits(units)
+            try await $0.startUnits(units, followers: followers)
         } orElse: { manager in
             for unit in units {
                 let activity = try await manager.wait(for: unit) { !$0.hasJob || $0.activeState == "active" }
@@ -55,10 +62,6 @@ enum SystemdSurvival {
 
     /// Waits until a unit is down and stays so.
     static func waitUntilInactive(_ unit: String, manager: SystemdManager) async throws {
-        try await during(manager) {
-            try await $0.waitUntilInactive(unit)
-        } orElse: {
-            try await $0.waitUntilInactive(unit)
-        }
+        try await during(manager) { try await $0.waitUntilInactive(unit) }
     }
 }

@@ -167,6 +167,32 @@ public final class MachineManager: Sendable {
         _ = try await call("UnregisterMachine", [.string(name)])
     }
 
+    /// Waits until machined knows no machine of a name any more.
+    ///
+    /// - Parameters:
+    ///   - name: The machine's name.
+    ///   - timeout: How long to wait.
+    /// - Throws: `RktError` with `timeout`, `missingDependency` when machined is not installed.
+    public func waitUntilGone(_ name: String, timeout: Duration) async throws {
+        let removals = try await connection.signals(
+            matching: DBusSignalMatch(
+                sender: Self.service,
+                path: Self.path,
+                interface: Self.managerInterface,
+                member: "MachineRemoved",
+                argument0: name
+            ),
+            timeout: timeout
+        )
+        do {
+            _ = try await call("GetMachine", [.string(name)], returns: "o")
+        } catch let error as RktError where error.dbusError?.code == .notFound {
+            return
+        }
+        var iterator = removals.makeAsyncIterator()
+        _ = try await iterator.next()
+    }
+
     /// Which processes of a machine get a signal.
     public enum KillWhom: String, Sendable {
         /// The machine's first process.

@@ -36,12 +36,23 @@ extension SystemdManager {
     ///
     /// - Parameters:
     ///   - names: The units' names.
+    ///   - followers: Units to be started in the same breath that are not waited for.
     ///   - mode: What to do with conflicting jobs.
     ///   - timeout: How long to wait for all of them.
     /// - Throws: `RktError` as ``startUnit(_:mode:timeout:)`` for the first unit in the list that failed; the others
     ///   have been waited for.
-    public func startUnits(_ names: [String], mode: JobMode = .replace, timeout: Duration? = nil) async throws {
-        try await run(names.map { unitCall("StartUnit", $0, mode) }, verb: "start", timeout: timeout)
+    public func startUnits(
+        _ names: [String],
+        followers: [String] = [],
+        mode: JobMode = .replace,
+        timeout: Duration? = nil
+    ) async throws {
+        try await run(
+            names.map { unitCall("StartUnit", $0, mode) },
+            followers: followers.map { unitCall("StartUnit", $0, mode).call },
+            verb: "start",
+            timeout: timeout
+        )
     }
 
     /// Stops a unit and waits until it has stopped.
@@ -139,6 +150,16 @@ extension SystemdManager {
         try await run([UnitCall(unit: name, call: start)], verb: "start", timeout: timeout)
     }
 
+    /// Keeps a unit loaded as long as this connection lives, also when it is down and nothing else needs it: who asks for
+    /// its state then does not make systemd read its files once more. Nothing is kept without a bus.
+    ///
+    /// - Parameter name: The unit's name; it must be loaded by then.
+    /// - Throws: `RktError` when the connection has ended. Whether it worked is not waited for.
+    public func pin(_ name: String) async throws {
+        if isPeer { return }
+        _ = try await connection.start(managerCall("RefUnit", [.string(name)]))
+    }
+
     // MARK: Jobs
 
     private struct UnitCall {
@@ -163,23 +184,30 @@ extension SystemdManager {
     /// Sends calls that make jobs and waits for all the jobs.
     ///
     /// The signals are subscribed to first: a job may be over before its reply has been read.
-    private func run(_ calls: [UnitCall], verb: String, timeout: Duration?) async throws {
+    private func run(
+        _ calls: [UnitCall],
+        followers: [DBusCall] = [],
+        verb: String,
+        timeout: Duration?
+    ) async throws {
         if calls.isEmpty { return }
         let removals = try await connection.signals(
             matching: DBusSignalMatch(
                 sender: Self.service,
                 path: Self.path,
                 interface: Self.managerInterface,
-                member: "JobRemoved"
+                member: "JobRemoved",
+                // Many may wait at once, each for its own: nobody need hear of all the others'.
+                argument2: calls.count == 1 ? calls[0].unit : nil
             ),
             timeout: timeout
         )
         let patience = min(timeout ?? .seconds(90), .seconds(90))
-        let replies = try await connection.start(all: calls.map(\.call), timeout: patience)
+        let replies = try await connection.start(all: calls.map(\.call) + followers, timeout: patience)
         var failures = [(any Error)?](repeating: nil, count: calls.count)
         // A second call for the same unit may have been given the same job.
         var waiting: [String: [Int]] = [:]
-        for (index, reply) in replies.enumerated() {
+        for (index, reply) in replies.prefix(calls.count).enumerated() {
             do {
                 let job = try Self.job(of: calls[index].unit, in: try await reply.value())
                 waiting[job.path, default: []].append(index)

@@ -62,8 +62,7 @@ public final class SystemdManager: Sendable {
         while true {
             let manager = SystemdManager(connection: try await .systemBus(), isPeer: false)
             do {
-                try await manager.waitForOwner(until: deadline)
-                try await manager.subscribe()
+                try await manager.greet(until: deadline)
                 return manager
             } catch let error as RktError where error.code == .unavailable && ContinuousClock.now < deadline {
                 continue
@@ -71,31 +70,49 @@ public final class SystemdManager: Sendable {
         }
     }
 
+    /// Subscribes to systemd's signals, in one round trip where it is on the bus, as it nearly always is.
+    private func greet(until deadline: ContinuousClock.Instant) async throws {
+        let isThere = try await connection.start(Self.ownerQuestion)
+        let subscribed = try await connection.start(managerCall("Subscribe"))
+        let answer = try await isThere.value().expecting("b", from: "the bus's reply to NameHasOwner")
+        guard try answer[0].asBool() else {
+            try await waitForOwner(until: deadline)
+            return try await subscribe()
+        }
+        do {
+            _ = try await subscribed.value()
+        } catch let error as RktError where error.dbusError?.name == Self.alreadySubscribed {}
+    }
+
+    private static let bus = "org.freedesktop.DBus"
+    private static let alreadySubscribed = "org.freedesktop.systemd1.AlreadySubscribed"
+
+    private static let ownerQuestion = DBusCall(
+        destination: bus,
+        path: "/org/freedesktop/DBus",
+        interface: bus,
+        member: "NameHasOwner",
+        arguments: [.string(service)]
+    )
+
     /// Waits until systemd has its name on the bus.
     private func waitForOwner(until deadline: ContinuousClock.Instant) async throws {
-        let bus = "org.freedesktop.DBus"
         let changes = try await connection.signals(
             matching: DBusSignalMatch(
-                sender: bus,
+                sender: Self.bus,
                 path: "/org/freedesktop/DBus",
-                interface: bus,
-                member: "NameOwnerChanged"
+                interface: Self.bus,
+                member: "NameOwnerChanged",
+                argument0: Self.service
             ),
             timeout: deadline - .now
         )
-        let question = DBusCall(
-            destination: bus,
-            path: "/org/freedesktop/DBus",
-            interface: bus,
-            member: "NameHasOwner",
-            arguments: [.string(Self.service)]
-        )
-        let answer = try await connection.call(question).expecting("b", from: "the bus's reply to NameHasOwner")
-        if try answer[0].asBool() { return }
+        let answer = try await connection.call(Self.ownerQuestion)
+        if try answer.expecting("b", from: "the bus's reply to NameHasOwner")[0].asBool() { return }
         var iterator = changes.makeAsyncIterator()
         while let change = try await iterator.next() {
             let fields = try change.arguments.expecting("sss", from: "the bus's signal NameOwnerChanged")
-            if try fields[0].asString() == Self.service, try !fields[2].asString().isEmpty { return }
+            if try !fields[2].asString().isEmpty { return }
         }
     }
 
@@ -109,13 +126,18 @@ public final class SystemdManager: Sendable {
         self.isPeer = isPeer
     }
 
+    /// Ends the connection: what waits on it fails with `unavailable`.
+    public func close() async {
+        await connection.close()
+    }
+
     /// Makes systemd send signals to the bus; needed once per connection to a bus.
     ///
     /// - Throws: `RktError` when systemd refuses.
     public func subscribe() async throws {
         do {
             _ = try await call("Subscribe")
-        } catch let error as RktError where error.dbusError?.name == "org.freedesktop.systemd1.AlreadySubscribed" {}
+        } catch let error as RktError where error.dbusError?.name == Self.alreadySubscribed {}
     }
 
     /// The object of a unit.

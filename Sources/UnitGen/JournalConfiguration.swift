@@ -26,6 +26,11 @@ extension PodPlan {
                     "[Unit]", "StartLimitIntervalSec=0", "", "[Service]", "Restart=on-failure", "RestartSec=0",
                 ])
             ),
+            // rkt waits for the journal itself; its own sync takes as long as a small pod runs.
+            GeneratedFile(
+                path: "systemd/system/systemd-journald-sync@\(machineName).service.d/10-rkt.conf",
+                content: Self.text(["[Unit]", "ConditionPathExists=!/"])
+            ),
         ]
     }
 

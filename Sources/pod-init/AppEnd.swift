@@ -17,7 +17,7 @@ enum AppEnd {
         RuntimeContainer.removeState(Text(uuid) + "-" + app)
         let stopping = exists(in: pod, Text("stopping"))
         let unit = Text("rkt-") + uuid + "-" + app + ".service"
-        if !stopping, UnitOutlook.willRestart(unit, escapedName: UnitOutlook.escape(unit)) { _exit(0) }
+        if !stopping, UnitOutlook.willRestart(unit) { _exit(0) }
 
         let code = exitCode()
         let succeeded = getenv("SERVICE_RESULT").map { equal($0, "success") } ?? false

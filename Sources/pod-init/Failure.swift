@@ -10,9 +10,25 @@ enum ExitStatus {
     static let exec: Int32 = 203
 }
 
+/// What this program is at the moment; single-threaded, as the program is.
+enum Role {
+    /// Its name in messages.
+    nonisolated(unsafe) static var name: StaticString = "pod-init"
+    /// What is to be done before it ends by a failure.
+    nonisolated(unsafe) static var beforeFailure: (() -> Void)?
+
+    fileprivate static func end(_ status: Int32) -> Never {
+        let cleanUp = beforeFailure
+        // It may fail, too.
+        beforeFailure = nil
+        cleanUp?()
+        _exit(status)
+    }
+}
+
 /// Prints one line to standard error, which is the unit's journal.
 func report(_ message: Text) {
-    let line = Text("pod-init: ") + message + "\n"
+    let line = Text(Role.name) + ": " + message + "\n"
     line.withCString { _ = write(2, $0, line.count) }
 }
 
@@ -24,13 +40,13 @@ func fail(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
     } else {
         report(message)
     }
-    _exit(status)
+    Role.end(status)
 }
 
 /// Ends the program with one line, for failures that are not the operating system's.
 func refuse(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
     report(message)
-    _exit(status)
+    Role.end(status)
 }
 
 /// The result of a system call, or the end of the program.

@@ -47,11 +47,66 @@ func makeDirectory(in directory: Int32 = AT_FDCWD, _ path: Text, mode: mode_t = 
 }
 
 /// Writes a small file, replacing its content.
-func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text) {
-    let fd = path.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
+func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text, mode: mode_t = 0o644) {
+    let fd = path.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode) }
     check(fd, Text("making ") + path)
-    content.withCString { _ = write(fd, $0, content.count) }
+    let written = content.withCString { write(fd, $0, content.count) }
+    if written != content.count { fail(Text("writing ") + path) }
     _ = close(fd)
+}
+
+/// Writes a small file so that it appears whole or not at all.
+func replaceFile(in directory: Int32, _ name: Text, _ content: [UInt8], mode: mode_t) {
+    let temporary = Text(".") + name + "." + getpid()
+    let fd = temporary.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode) }
+    check(fd, Text("making ") + name)
+    if write(fd, content, content.count) != content.count {
+        _ = temporary.withCString { unlinkat(directory, $0, 0) }
+        fail(Text("writing ") + name)
+    }
+    _ = close(fd)
+    let result = temporary.withCString { from in name.withCString { renameat(directory, from, directory, $0) } }
+    check(result, Text("making ") + name)
+}
+
+/// Makes a small file that appears whole or not at all, and leaves nothing else behind whenever this is killed.
+func makeFile(in directory: Int32, _ name: Text, _ content: [UInt8]) {
+    let fd = open_at(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o644)
+    check(fd, Text("making ") + name)
+    if write(fd, content, content.count) != content.count { fail(Text("writing ") + name) }
+    remove(in: directory, name)
+    let linked = path(ofDescriptor: fd).withCString { from in
+        name.withCString { linkat(AT_FDCWD, from, directory, $0, AT_SYMLINK_FOLLOW) }
+    }
+    check(linked, Text("making ") + name)
+    _ = close(fd)
+}
+
+/// Removes an entry, no directory, that may not be there.
+func remove(in directory: Int32 = AT_FDCWD, _ path: Text) {
+    let result = path.withCString { unlinkat(directory, $0, 0) }
+    if result < 0, __errno_location().pointee != ENOENT { fail(Text("removing ") + path) }
+}
+
+/// The text of a symbolic link; nil when there is none.
+func link(in directory: Int32 = AT_FDCWD, _ path: Text) -> Text? {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = path.withCString { readlinkat(directory, $0, &buffer, 4095) }
+    return length > 0 ? buffer.withUnsafeBufferPointer { $0.baseAddress.map { Text($0) } } : nil
+}
+
+/// Calls `body` with the name and kind (`DT_…`) of each entry of a directory.
+func forEachEntry(of directory: Int32, _ body: (Text, UInt8) -> Void) {
+    // The stream takes a descriptor of its own, with a position of its own.
+    let copy = openFile(in: directory, Text("."), O_RDONLY | O_DIRECTORY)
+    guard let stream = fdopendir(copy) else { fail(Text("reading a directory")) }
+    while let entry = readdir(stream) {
+        let name = withUnsafePointer(to: &entry.pointee.name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { Text($0) }
+        }
+        if !name.equals("."), !name.equals("..") { body(name, entry.pointee.type) }
+    }
+    _ = closedir(stream)
 }
 
 /// The path by which the kernel finds an open file of this process.

@@ -1,8 +1,9 @@
 import CMusl
 
-// One program with four short lives, told apart by the first argument, so that one small file is in memory once:
+// One program with five short lives, told apart by the first argument, so that one small file is in memory once:
 //
-//   pod     PID 1 of a pod                           (started by `rkt pod-start`)
+//   start   makes a pod run                          (ExecStart= of pod@.service)
+//   pod     PID 1 of a pod                           (started by `start`)
 //   app     launcher of an app                       (ExecStart= of the app's unit)
 //   ended   records the end of an app                (ExecStopPost= of the app's unit)
 //   stop    stops what is left of a pod              (ExecStop= of pod@.service)
@@ -15,6 +16,7 @@ func podInitMain(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutable
     }
     guard let mode = words.first else { refuse(Text("started by hand: this program belongs to rkt's units")) }
     words.removeFirst()
+    if equal(mode, "start") { PodStart.run(words) }
     if equal(mode, "pod") { PodInit.run(words) }
     if equal(mode, "app") { AppLauncher.run(words) }
     if equal(mode, "ended") { AppEnd.run(words) }

@@ -4,11 +4,7 @@ import CMusl
 enum Notify {
     /// Tells systemd, and returns when it has taken notice (its barrier).
     static func send(_ message: Text) {
-        guard let address = getenv("NOTIFY_SOCKET") else { refuse(Text("not started by systemd: no NOTIFY_SOCKET")) }
-        let fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), Text("opening systemd's socket"))
-        var destination = unix_address()
-        let length = fill(&destination, address)
-        check(connect(fd, &destination, length), Text("reaching systemd"))
+        let fd = connect()
         if message.withCString({ write(fd, $0, message.count) }) != message.count {
             fail(Text("telling systemd"))
         }
@@ -16,18 +12,24 @@ enum Notify {
         _ = close(fd)
     }
 
+    /// A socket to the one on which systemd listens to this service.
+    static func connect() -> Int32 {
+        guard let address = getenv("NOTIFY_SOCKET") else { refuse(Text("not started by systemd: no NOTIFY_SOCKET")) }
+        let fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), Text("opening systemd's socket"))
+        var destination = unix_address()
+        let length = fill(&destination, address)
+        check(CMusl.connect(fd, &destination, length), Text("reaching systemd"))
+        return fd
+    }
+
     /// Waits until systemd has read everything sent before: it closes the descriptor that comes with the message.
     private static func barrier(_ fd: Int32) {
-        var ends: (Int32, Int32) = (0, 0)
-        let made = withUnsafeMutablePointer(to: &ends) {
-            $0.withMemoryRebound(to: Int32.self, capacity: 2) { pipe2($0, O_CLOEXEC) }
-        }
-        check(made, Text("making a pipe"))
+        let ends = makePipe()
         let text: StaticString = "BARRIER=1"
         text.withUTF8Buffer { bytes in
             var piece = memory_piece(base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), length: 9)
             // One control message: its length, SOL_SOCKET, SCM_RIGHTS, the descriptor, padded to eight bytes.
-            var control: (UInt, Int32, Int32, Int32, Int32) = (20, 1, 1, ends.1, 0)
+            var control: (UInt, Int32, Int32, Int32, Int32) = (20, 1, 1, ends.writer, 0)
             withUnsafeMutablePointer(to: &piece) { piece in
                 withUnsafeMutablePointer(to: &control) { control in
                     var message = socket_message(
@@ -43,10 +45,10 @@ enum Notify {
                 }
             }
         }
-        _ = close(ends.1)
-        var end = [pollfd(fd: ends.0, events: 0, revents: 0)]
+        _ = close(ends.writer)
+        var end = [pollfd(fd: ends.reader, events: 0, revents: 0)]
         while poll(&end, 1, -1) < 0, __errno_location().pointee == EINTR {}
-        _ = close(ends.0)
+        _ = close(ends.reader)
     }
 }
 

@@ -3,7 +3,7 @@ import CMusl
 /// PID 1 of a pod: holds its namespaces and its lock, reaps, waits for the apps' ends, and ends with the pod's status.
 ///
 /// Arguments: UUID HOSTNAME MOUNTPOINT JOURNAL|- MACHINE-ID FLAGS APP…; FLAGS: `p` this is a PID namespace of the
-/// pod's own, `n` so is the network, `-` none. Descriptors, given by `rkt pod-start`:
+/// pod's own, `n` so is the network, `-` none. Descriptors, given by `PodStart`:
 enum PodInit {
     /// The directory with one file per app that has ended.
     static let statusDirectory: Int32 = 3

@@ -14,11 +14,19 @@ struct PodNamespaces {
         // holds while it lives. Where nobody is starting the pod, there is nothing to wait for.
         let lock = openFile(in: pod, Text("lock"), O_RDONLY)
         if is_marked(lock) == 0, !exists(in: pod, Text("starting")) { refuseStopped(uuid) }
-        let gate = openFile(in: pod, Text("gate"), O_RDONLY | O_NONBLOCK)
+        var gate = openGate(pod)
         var polled = [pollfd(fd: gate, events: Int16(POLLIN), revents: 0)]
-        // However long a busy host takes: as long as someone is at it.
-        while poll(&polled, 1, gateInterval) != 1 {
+        while true {
+            // However long a busy host takes: as long as someone is at it.
+            let count = poll(&polled, 1, gateInterval)
+            if count == 1, polled[0].revents & Int16(POLLIN) != 0 { break }
             if is_marked(lock) == 0, !isStarting(pod) { refuseStopped(uuid) }
+            // Whoever held the other side has gone, and somebody else is at it now.
+            if count == 1 {
+                _ = close(gate)
+                gate = openGate(pod)
+                polled[0].fd = gate
+            }
         }
         _ = close(gate)
         guard let pid = contents(in: pod, Text("pid"), limit: 64).flatMap({ parseNumber($0) }) else {
@@ -34,6 +42,8 @@ struct PodNamespaces {
         _ = close(lock)
         return namespaces
     }
+
+    private static func openGate(_ pod: Int32) -> Int32 { openFile(in: pod, Text("gate"), O_RDONLY | O_NONBLOCK) }
 
     /// How often a launcher that waits for the init looks whether anyone still starts the pod, in milliseconds.
     private static let gateInterval: Int32 = 5_000

@@ -56,6 +56,32 @@ struct Text {
     }
 
     var count: Int { bytes.count }
+    /// Its bytes, without a NUL.
+    var utf8: [UInt8] { bytes.map { UInt8(bitPattern: $0) } }
+
+    /// Whether this is the text of a literal.
+    func equals(_ literal: StaticString) -> Bool {
+        literal.withUTF8Buffer { buffer in
+            guard buffer.count == bytes.count else { return false }
+            for (index, byte) in buffer.enumerated() where bytes[index] != CChar(bitPattern: byte) { return false }
+            return true
+        }
+    }
+
+    /// Whether both are the same.
+    func equals(_ other: Text) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where bytes[index] != other.bytes[index] { return false }
+        return true
+    }
+
+    /// The text without an end that it has; nil when it has another.
+    func dropping(_ end: Text) -> Text? {
+        guard count >= end.count else { return nil }
+        var start = self
+        start.bytes.removeLast(end.count)
+        return (start + end).equals(self) ? start : nil
+    }
 
     /// The text with a terminating NUL, while `body` runs.
     func withCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {

@@ -32,8 +32,7 @@ enum CommandLineOrder {
     private static func names(of type: any ParsableCommand.Type) -> CommandNames {
         // Those in groups are among them.
         let children = type.configuration.subcommands
-        let hidden = PodStartCommand.name
-        return CommandNames(type._commandName, children.map(names).filter { $0.name != hidden })
+        return CommandNames(type._commandName, children.map(names))
     }
 
     /// `--flag=true` as `--flag`, `--flag=false` as nothing, `--wait` as `--wait=true`; other words as they are.

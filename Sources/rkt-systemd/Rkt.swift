@@ -23,14 +23,15 @@ struct Rkt: AsyncParsableCommand {
                 ]
             ),
             CommandGroup(name: "Images", subcommands: [FetchCommand.self, ImageCommand.self]),
-            CommandGroup(name: "Other", subcommands: [VersionCommand.self, PodStartCommand.self]),
+            CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ]
     )
 
     static func main() async {
-        // Units start this one; it is on the way of every pod's start and needs none of the parser's reflection.
-        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == PodStartCommand.name {
-            Glibc.exit(await PodStartCommand.start(CommandLine.arguments[2]))
+        // What a script asks in a loop needs none of the parser's reflection.
+        if CommandLine.arguments.dropFirst() == ["version"] {
+            VersionCommand.show()
+            Glibc.exit(ExitStatus.success)
         }
         guard RawArguments.areText else {
             StandardError.print("rkt: an argument is not UTF-8 text: manifests and OCI bundles can hold no other\n")

@@ -94,13 +94,13 @@ import Testing
 
     @Test func theRuntimeConfigurationComesBack() throws {
         let configuration = RuntimeConfiguration(hostname: "h", stage1: .fly, network: .host, journal: .host)
-        let text = String(decoding: try configuration.encoded(), as: UTF8.self)
-        #expect(text == #"{"Hostname":"h","Journal":"host","Network":"host","Stage1":"fly"}"#)
+        let text = String(decoding: configuration.encoded(), as: UTF8.self)
+        #expect(text == "Hostname=h\nStage1=fly\nNetwork=host\nJournal=host\n")
         let pod = try temporary.makePod(try uuid(), in: .prepared, files: [RuntimeConfiguration.fileName: text])
         #expect(try RuntimeConfiguration(of: pod) == configuration)
     }
 
-    @Test(arguments: ["", "{}", #"{"Hostname":"h","Journal":"host","Network":"host","Stage1":"nspawn"}"#])
+    @Test(arguments: ["", "{}", "Hostname=h\nStage1=rocket\nNetwork=host\nJournal=host\n"])
     func aDamagedRuntimeConfigurationIsNamed(content: String) throws {
         let pod = try temporary.makePod(try uuid(), in: .prepared, files: [RuntimeConfiguration.fileName: content])
         let error = try failure { try RuntimeConfiguration(of: pod) }

@@ -167,15 +167,15 @@ case_kill_of_run_at_any_call() {
 
 case_kill_of_pod_start_at_any_call() {
     local call number
-    for call in clone3 clone mkdirat openat2 sendmsg recvmsg write renameat; do
+    for call in clone mkdirat openat mknodat sendto poll sendmsg write renameat; do
         for number in 1 2 4; do
             APP=()
             app one 'exec sleep 1000'
             UUID=$(RKT prepare "${APP[@]}")
             # systemd starts it under strace.
             mkdir -p "/run/systemd/system/pod@$UUID.service.d"
-            printf '[Service]\nExecStart=\nExecStart=strace --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s pod-start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
-                "$call" "$call" "$number" "$(command -v rkt)" >"/run/systemd/system/pod@$UUID.service.d/kill.conf"
+            printf '[Service]\nExecStart=\nExecStart=strace --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
+                "$call" "$call" "$number" "$(dirname "$(command -v rkt)")/../lib/rkt/pod-init" >"/run/systemd/system/pod@$UUID.service.d/kill.conf"
             systemctl start "pod@$UUID" 2>/dev/null || true
             systemctl stop "pod@$UUID" 2>/dev/null || true
             rm -r "/run/systemd/system/pod@$UUID.service.d"

@@ -30,6 +30,9 @@ int rkt_set_cloexec(int fd, bool on);
 int rkt_pipe(int *ends);
 int rkt_eventfd(unsigned int initial);
 
+// Opens a file in a directory that has no name yet, for writing, close-on-exec (O_TMPFILE).
+int rkt_open_nameless(int directory, unsigned int mode);
+
 // A read lock on the whole open file (F_OFD_SETLK), and whether another open file has one (F_OFD_GETLK: 1, 0 or -1):
 // a lock that can be looked at without taking it. Works on directories.
 int rkt_mark(int fd);

@@ -14,6 +14,11 @@ struct VersionCommand: ParsableCommand {
     var global: GlobalOptions
 
     func run() {
+        Self.show()
+    }
+
+    /// Prints the versions.
+    static func show() {
         print(
             """
             rkt Version: \(Self.version)

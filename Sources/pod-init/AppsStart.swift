@@ -1,0 +1,247 @@
+import CMusl
+
+/// Starting the units of a pod's apps, and the pod's registration as a machine: what is asked for in one breath, and
+/// waited for together.
+final class AppsStart {
+    private let pod: PodRecords
+    private let interruption: Int32
+    private var apps: [App] = []
+    private var connection: BusConnection
+    private var isBus = true
+    /// The call that registers the machine, while it is not answered.
+    private var registration: UInt32?
+    /// When machined was asked, in microseconds.
+    private var registrationTime: UInt = 0
+
+    private struct App {
+        let name: Text
+        let unit: Text
+        /// The call that starts the unit, while it is not answered.
+        var call: UInt32?
+        /// The job that was made of it.
+        var job: Text?
+        var isStarted = false
+    }
+
+    init(pod: PodRecords, apps names: [Text], interruption: Int32) {
+        self.pod = pod
+        self.interruption = interruption
+        connection = Self.connect(&isBus)
+        apps = names.map { App(name: $0, unit: Text("rkt-") + pod.uuid + "-" + $0 + ".service") }
+        watchForInterruption()
+    }
+
+    /// Asks systemd to start the apps' units. Whoever started `pod@` may have done so already: it is the same job then.
+    func request() {
+        if isBus {
+            for app in apps {
+                var match = BusCall.bus("AddMatch")
+                let manager: StaticString = "type='signal',sender='org.freedesktop.systemd1',member='JobRemoved',arg2='"
+                match.add(Text(manager) + app.unit + "'")
+                match.flags = BusCall.noReply
+                connection.send(match.with(signature: "s"))
+            }
+            // Without a subscriber systemd keeps its signals to itself.
+            var subscription = BusCall.manager("Subscribe")
+            subscription.flags = BusCall.noReply
+            connection.send(subscription)
+        }
+        for index in apps.indices where !apps[index].isStarted { requestStart(index) }
+    }
+
+    private func requestStart(_ index: Int) {
+        var call = BusCall.manager("StartUnit")
+        call.add(apps[index].unit)
+        call.add(Text("replace"))
+        apps[index].call = connection.send(call.with(signature: "ss"))
+        apps[index].job = nil
+    }
+
+    /// Waits until systemd has a job for each unit.
+    func waitUntilRequested() {
+        while apps.contains(where: { $0.call != nil }) { step() }
+    }
+
+    /// Asks machined to register the pod. A host without machined has pods all the same.
+    func register(leader: Int32) {
+        guard isBus else { return giveUpRegistration(Text("the system bus takes no connection")) }
+        var call = BusCall(
+            destination: "org.freedesktop.machine1",
+            path: Text("/org/freedesktop/machine1"),
+            interface: "org.freedesktop.machine1.Manager",
+            member: "RegisterMachine"
+        )
+        call.add(Text("rkt-") + pod.uuid)
+        call.body.array(machineID())
+        call.add(Text("rkt"))
+        call.add(Text("container"))
+        // The init waits for us, so this is its number and nobody else's.
+        call.body.number(UInt32(leader))
+        call.add(Text(""))
+        registration = connection.send(call.with(signature: "sayssus"))
+        registrationTime = monotonic_time()
+    }
+
+    /// Waits until all apps have started and the machine is registered.
+    ///
+    /// - Returns: Whether all have started; when not, that has been said.
+    func waitUntilDone() -> Bool {
+        while true {
+            if let failed = failure { return reportFailure(failed) }
+            if registration == nil, apps.allSatisfy({ $0.isStarted }) { return true }
+            step()
+        }
+    }
+
+    // MARK: What comes from systemd
+
+    /// The first app that could not be started, and why.
+    private var failure: (app: Int, reason: Text)?
+
+    private func step() {
+        switch connection.next(patience: Self.patience) {
+        case .message(let message): take(message)
+        case .late:
+            look()
+            if registration != nil, monotonic_time() - registrationTime > Self.registrationPatience {
+                giveUpRegistration(Text("machined does not answer"))
+            }
+        case .closed: reconnect()
+        }
+    }
+
+    /// After how long without a word the units are looked at, in milliseconds: systemd may have been executing itself
+    /// anew when a signal was due.
+    private static let patience: Int32 = 5_000
+
+    /// How long a pod waits for machined, in microseconds.
+    private static let registrationPatience: UInt = 25_000_000
+
+    private func take(_ message: BusMessage) {
+        if let serial = message.answers {
+            if serial == registration {
+                if message.isError { giveUpRegistration(message.reason) }
+                registration = nil
+            }
+            for index in apps.indices where apps[index].call == serial { takeAnswer(message, index) }
+            return
+        }
+        guard message.isSignal("JobRemoved") else { return }
+        var reader = BusReader(message.body)
+        guard reader.number() != nil, let job = reader.string(), reader.string() != nil, let result = reader.string()
+        else { return }
+        let path = Text(job)
+        for index in apps.indices where apps[index].job?.equals(path) == true {
+            if equal(result, "done") {
+                apps[index].isStarted = true
+            } else {
+                fail(index, Text("job ") + Text(result))
+            }
+        }
+    }
+
+    private func takeAnswer(_ message: BusMessage, _ index: Int) {
+        apps[index].call = nil
+        var reader = BusReader(message.body)
+        if !message.isError, let job = reader.string() {
+            apps[index].job = Text(job)
+        } else if message.isError("org.freedesktop.DBus.Error.NoReply")
+            || message.isError("org.freedesktop.DBus.Error.Disconnected")
+        {
+            // systemd went from the bus to execute itself anew. It may have got the call, or not.
+            look()
+        } else {
+            fail(index, message.reason)
+        }
+    }
+
+    private func giveUpRegistration(_ reason: Text) {
+        registration = nil
+        report(Text("warning: pod \"") + pod.uuid + "\" is not registered as a machine: " + reason)
+    }
+
+    private func fail(_ index: Int, _ reason: Text) {
+        if failure == nil { failure = (index, reason) }
+    }
+
+    private func reportFailure(_ failure: (app: Int, reason: Text)) -> Bool {
+        let unit = apps[failure.app].unit
+        report(Text("cannot start ") + unit + ": " + failure.reason + "; see systemctl status " + unit)
+        return false
+    }
+
+    // MARK: When signals may have been missed
+
+    /// Asks how the units stand that are not known to have started.
+    private func look() {
+        for index in apps.indices where !apps[index].isStarted && failure == nil {
+            let path = SystemdUnit.path(apps[index].unit)
+            let interface: StaticString = "org.freedesktop.systemd1.Unit"
+            let state = connection.send(.property(path, interface, "ActiveState"))
+            let job = connection.send(.property(path, interface, "Job"))
+            guard let stateAnswer = connection.answer(to: state, patience: 25_000),
+                let jobAnswer = connection.answer(to: job, patience: 25_000)
+            else { return }
+            if let activity = SystemdUnit.string(stateAnswer), equal(activity, "active") {
+                apps[index].isStarted = true
+            } else if let path = SystemdUnit.job(jobAnswer) {
+                apps[index].job = path
+            } else if pod.hasEnded(apps[index].name) {
+                fail(index, Text("it has ended before the pod had started"))
+            } else {
+                requestStart(index)
+            }
+        }
+    }
+
+    /// Goes on with another connection: systemd loses no job and no unit with one.
+    private func reconnect() {
+        connection = Self.connect(&isBus)
+        watchForInterruption()
+        // Whether it was taken is not known; a second one is refused.
+        registration = nil
+        request()
+    }
+
+    // MARK: The connection
+
+    /// The system bus if it takes us, else systemd's own socket. systemd makes each signal once for the bus, but once more
+    /// for every connection to its own socket.
+    private static func connect(_ isBus: inout Bool) -> BusConnection {
+        if let bus = BusConnection.systemBus() {
+            isBus = true
+            return bus
+        }
+        isBus = false
+        if let connection = BusConnection.systemd() { return connection }
+        refuse(Text("cannot reach systemd, neither by the system bus nor by /run/systemd/private"))
+    }
+
+    private func watchForInterruption() {
+        let pod = pod
+        connection.interruption = (
+            interruption,
+            {
+                // systemd has called the start off.
+                PodStart.giveUp(pod)
+                _exit(0)
+            }
+        )
+    }
+
+    private func machineID() -> [UInt8] {
+        var id: [UInt8] = []
+        var high: UInt8?
+        for index in 0..<36 where pod.uuid[index] != 45 {
+            let byte = UInt8(bitPattern: pod.uuid[index])
+            let digit = byte >= 97 ? byte - 87 : byte - 48
+            if let first = high {
+                id.append(first << 4 | digit)
+                high = nil
+            } else {
+                high = digit
+            }
+        }
+        return id
+    }
+}

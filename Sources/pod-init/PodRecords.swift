@@ -1,0 +1,167 @@
+import CMusl
+
+/// A pod that is being started: found, locked and in the phase `run`. The other side is `Pods/PodDirectory.swift`.
+struct PodRecords {
+    let uuid: UnsafePointer<CChar>
+    /// Where the pod's directory is.
+    let path: Text
+    /// The directory.
+    let directory: Int32
+    /// The open file that holds the pod's lock.
+    let lock: Int32
+
+    /// As long as any exit status with its newline.
+    private static let emptyRecord: StaticString = "           \n"
+
+    /// Takes the pod's lock and brings the pod into the phase `run`.
+    static func take(_ uuid: UnsafePointer<CChar>) -> PodRecords {
+        let data = dataDirectory(of: uuid)
+        let prepared = data + "/pods/prepared/" + uuid
+        let path = data + "/pods/run/" + uuid
+        let flags = O_RDONLY | O_DIRECTORY
+        guard
+            let directory = openIfThere(path, flags) ?? openIfThere(prepared, flags) ?? openIfThere(path, flags)
+        else {
+            for phase in ["embryo", "prepare", "exited-garbage", "garbage"] as [StaticString]
+            where exists(in: AT_FDCWD, data + "/pods/" + phase + "/" + uuid) {
+                refuse(Text("pod \"") + uuid + "\" cannot be started: it is in " + data + "/pods/" + phase)
+            }
+            refuse(Text("there is no pod \"") + uuid + "\" in " + data)
+        }
+        let lock = Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
+        check(lock, Text("opening the pod's lock"))
+        if flock(lock, LOCK_EX | LOCK_NB) < 0 { refuse(Text("pod \"") + uuid + "\" is in use") }
+        check(put_mark(lock), Text("marking the pod's lock"))
+        if !exists(in: AT_FDCWD, path) {
+            makeDirectory(data + "/pods/run", mode: 0o750)
+            let moved = prepared.withCString { from in
+                path.withCString { rename_exclusively(AT_FDCWD, from, AT_FDCWD, $0) }
+            }
+            check(moved, Text("moving ") + prepared)
+        }
+        return PodRecords(uuid: uuid, path: path, directory: directory, lock: lock)
+    }
+
+    /// The data directory that a pod is in: the unit knows only the pod's UUID.
+    private static func dataDirectory(of uuid: UnsafePointer<CChar>) -> Text {
+        let end = Text("/pods/run/") + uuid
+        if let target = link(Text("/run/rkt/pods/") + uuid), let data = target.dropping(end) { return data }
+        return Text("/var/lib/rkt")
+    }
+
+    /// The apps, in the order they were asked for.
+    func apps() -> [Text] {
+        guard let overview = contents(in: directory, Text("overview")) else { fail(Text("reading the pod's overview")) }
+        return overview.split(separator: 10).compactMap { line in line.split(separator: 9).first.map { Text($0) } }
+    }
+
+    /// Removes what the last run left and lays out this run's records, so that a full disk cannot lose an end.
+    func clearLastRun(apps: [Text], hostNamespaces: Bool) {
+        let results: [StaticString] = ["pid", "exit", "stopping", "host-namespaces"]
+        for name in results { remove(in: directory, Text(name)) }
+        makeDirectory(in: directory, Text("status"), mode: 0o750)
+        let status = openFile(in: directory, Text("status"), O_RDONLY | O_DIRECTORY)
+        forEachEntry(of: status) { name, _ in remove(in: status, name) }
+        for app in apps { writeFile(in: status, Text(".") + app, Text(Self.emptyRecord), mode: 0o640) }
+        _ = close(status)
+        writeFile(in: directory, Text(".exit"), Text(Self.emptyRecord), mode: 0o640)
+        makePipes()
+        if hostNamespaces { writeFile(in: directory, Text("host-namespaces"), Text(""), mode: 0o640) }
+    }
+
+    /// Makes the named pipes anew and marks the pod as one that is being started, unless that has been done for this
+    /// start: launchers may wait already. The gate stays open while this process lives: where it dies before there is an
+    /// init, launchers see it at once.
+    private func makePipes() {
+        if !exists(in: directory, Text("starting")) || !exists(in: directory, Text("gate")) {
+            for name in ["gate", "ends"] as [StaticString] {
+                remove(in: directory, Text(name))
+                check(Text(name).withCString { mkfifoat(directory, $0, 0o600) }, Text("making the pipe ") + name)
+            }
+            writeFile(in: directory, Text("starting"), Text(""), mode: 0o640)
+        }
+        _ = openFile(in: directory, Text("gate"), O_RDWR | O_NONBLOCK)
+    }
+
+    /// Makes the pod's files on the host: the link by which its units find it, and its units and its journal's
+    /// configuration, which are kept in the pod's directory, as `/run` does not outlive a boot.
+    func installHostFiles() {
+        makeDirectory(Text("/run/rkt"))
+        makeDirectory(Text("/run/rkt/pods"))
+        let name = Text("/run/rkt/pods/") + uuid
+        if link(name)?.equals(path) != true {
+            remove(name)
+            let made = path.withCString { target in name.withCString { symlinkat(target, AT_FDCWD, $0) } }
+            check(made, Text("linking ") + name)
+        }
+        Self.copy(openFile(in: directory, Text("run"), O_RDONLY | O_DIRECTORY), to: Text("/run"))
+    }
+
+    /// Copies a tree of small files; one that is there already, the same, is left alone.
+    private static func copy(_ source: Int32, to target: Text) {
+        makeDirectory(target)
+        let directory = openFile(target, O_RDONLY | O_DIRECTORY)
+        forEachEntry(of: source) { name, kind in
+            // Some file systems do not say what an entry is.
+            let regular: UInt8 = 8
+            if kind != regular, let deeper = openIfThere(in: source, name, O_RDONLY | O_DIRECTORY) {
+                copy(deeper, to: target + "/" + name)
+                return
+            }
+            guard let content = contents(in: source, name) else { fail(Text("reading ") + name) }
+            if let present = contents(in: directory, name), present == content { return }
+            makeFile(in: directory, name, content)
+        }
+        _ = close(directory)
+        _ = close(source)
+    }
+
+    /// The directory in which the pod's journald will keep its journal, made if it is missing: persistent where the
+    /// host's journal is.
+    func ensureJournal() -> Text {
+        guard let id = contents(Text("/etc/machine-id"), limit: 64), id.count >= 32 else {
+            fail(Text("reading /etc/machine-id"))
+        }
+        let persistent = exists(in: AT_FDCWD, Text("/var/log/journal"))
+        let parent = persistent ? Text("/var/log/journal") : Text("/run/log/journal")
+        if !persistent {
+            makeDirectory(Text("/run/log"))
+            makeDirectory(parent)
+        }
+        let path = parent + "/" + Text(id[..<32]) + ".rkt-" + uuid
+        makeDirectory(path)
+        return path
+    }
+
+    /// Whether an app has ended.
+    func hasEnded(_ app: Text) -> Bool { exists(in: directory, Text("status/") + app) }
+
+    /// The pod's exit status: that of the first app that failed, else 0.
+    var exitStatus: Int32 { PodState.exitStatus(directory) }
+
+    /// The start is over, one way or the other: launchers no longer wait, and ends are no longer left to it.
+    func startIsOver() {
+        _ = Text("starting").withCString { unlinkat(directory, $0, 0) }
+    }
+}
+
+/// What `runtime-config` in the pod's directory says; the other side is `Pods/RuntimeConfiguration.swift`.
+struct PodConfiguration {
+    private let lines: [ArraySlice<UInt8>]
+
+    init(of pod: PodRecords) {
+        guard let content = contents(in: pod.directory, Text("runtime-config"), limit: 65_536) else {
+            fail(Text("reading runtime-config"))
+        }
+        lines = content.split(separator: 10)
+    }
+
+    /// The value of a key; ends the program when there is none.
+    func value(_ key: StaticString) -> ArraySlice<UInt8> {
+        for line in lines {
+            guard let middle = line.firstIndex(of: 61), equal(line[..<middle], key) else { continue }
+            return line[(middle + 1)...]
+        }
+        refuse(Text("runtime-config does not say ") + key)
+    }
+}
