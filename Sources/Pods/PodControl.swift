@@ -23,7 +23,8 @@ public struct PodControl: Sendable {
         try await launch(pod, manager: try await SystemdManager.connect())
     }
 
-    /// Starts a prepared or exited pod and returns when it has ended and systemd is done with it.
+    /// Starts a prepared or exited pod and returns when it has ended; systemd may take a moment longer to put its units
+    /// away.
     ///
     /// - Parameters:
     ///   - pod: The pod.
@@ -40,8 +41,6 @@ public struct PodControl: Sendable {
         var failure: (any Error)?
         do {
             try await launch(pod, manager: manager)
-            // machined and we ask about it once more when it has ended.
-            try await manager.pin(PodNames.podUnit(pod.uuid))
             started()
         } catch {
             failure = error
@@ -50,13 +49,13 @@ public struct PodControl: Sendable {
             throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
         }
         try await waitForEnd(of: running, manager: manager)
-        async let inactive: Void = SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
-        async let forgotten: Void = waitUntilForgotten(pod.uuid, manager: manager)
+        async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
         try await ended()
-        try await inactive
         await forgotten
+        guard let failure else { return running.exitStatus() }
+        try await SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
         let status = running.exitStatus()
-        if let failure, status == 0 { throw failure }
+        if status == 0 { throw failure }
         return status
     }
 
@@ -78,7 +77,17 @@ public struct PodControl: Sendable {
     /// How long a connection is kept for a pod that may end soon.
     private static let connectionPatience: Duration = .seconds(3)
 
-    /// machined notices a machine's end by itself, a little later; whoever waited for the pod shall not see it any more.
+    /// machined would notice the machine's end by itself, when systemd has told it; whoever waited for the pod shall not
+    /// see it any more, and machined need not ask systemd what has become of it.
+    private func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
+        let name = PodNames.machine(uuid)
+        try? await SystemdSurvival.during(manager) {
+            if $0.isPeer { return }
+            try await MachineManager(connection: $0.connection).unregister(name)
+        }
+    }
+
+    /// A pod that somebody else stops is gone when machined has noticed, too.
     private func waitUntilForgotten(_ uuid: PodUUID, manager: SystemdManager) async {
         let name = PodNames.machine(uuid)
         try? await SystemdSurvival.during(manager) {

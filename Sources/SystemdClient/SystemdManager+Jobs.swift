@@ -150,16 +150,6 @@ extension SystemdManager {
         try await run([UnitCall(unit: name, call: start)], verb: "start", timeout: timeout)
     }
 
-    /// Keeps a unit loaded as long as this connection lives, also when it is down and nothing else needs it: who asks for
-    /// its state then does not make systemd read its files once more. Nothing is kept without a bus.
-    ///
-    /// - Parameter name: The unit's name; it must be loaded by then.
-    /// - Throws: `RktError` when the connection has ended. Whether it worked is not waited for.
-    public func pin(_ name: String) async throws {
-        if isPeer { return }
-        _ = try await connection.start(managerCall("RefUnit", [.string(name)]))
-    }
-
     // MARK: Jobs
 
     private struct UnitCall {

@@ -58,8 +58,11 @@ final class AppsStart {
     }
 
     /// Waits until systemd has a job for each unit.
-    func waitUntilRequested() {
-        while apps.contains(where: { $0.call != nil }) { step() }
+    ///
+    /// - Returns: Whether it has; when not, that has been said.
+    func waitUntilRequested() -> Bool {
+        while failure == nil, isUnsure || apps.contains(where: { $0.call != nil }) { step() }
+        return failure.map(reportFailure) ?? true
     }
 
     /// Asks machined to register the pod. A host without machined has pods all the same.
@@ -98,7 +101,14 @@ final class AppsStart {
     /// The first app that could not be started, and why.
     private var failure: (app: Int, reason: Text)?
 
+    /// Whether an answer was lost.
+    private var isUnsure = false
+
     private func step() {
+        if isUnsure {
+            isUnsure = false
+            return look()
+        }
         switch connection.next(patience: Self.patience) {
         case .message(let message): take(message)
         case .late:
@@ -148,8 +158,8 @@ final class AppsStart {
         } else if message.isError("org.freedesktop.DBus.Error.NoReply")
             || message.isError("org.freedesktop.DBus.Error.Disconnected")
         {
-            // systemd went from the bus to execute itself anew. It may have got the call, or not.
-            look()
+            // systemd went from the bus to execute itself anew. It may have got the call, or not: `look` finds out.
+            isUnsure = true
         } else {
             fail(index, message.reason)
         }
@@ -179,19 +189,32 @@ final class AppsStart {
             let interface: StaticString = "org.freedesktop.systemd1.Unit"
             let state = connection.send(.property(path, interface, "ActiveState"))
             let job = connection.send(.property(path, interface, "Job"))
-            guard let stateAnswer = connection.answer(to: state, patience: 25_000),
-                let jobAnswer = connection.answer(to: job, patience: 25_000)
-            else { return }
+            guard let stateAnswer = answer(to: state), let jobAnswer = answer(to: job) else { return }
+            if apps[index].isStarted || failure != nil { continue }
             if let activity = SystemdUnit.string(stateAnswer), equal(activity, "active") {
+                apps[index].call = nil
                 apps[index].isStarted = true
             } else if let path = SystemdUnit.job(jobAnswer) {
+                apps[index].call = nil
                 apps[index].job = path
+            } else if apps[index].call != nil {
+                // systemd has not come to it yet.
+                continue
             } else if pod.hasEnded(apps[index].name) {
                 fail(index, Text("it has ended before the pod had started"))
             } else {
                 requestStart(index)
             }
         }
+    }
+
+    /// Waits for an answer, and takes what comes before it.
+    private func answer(to serial: UInt32) -> BusMessage? {
+        while case .message(let message) = connection.next(patience: 25_000) {
+            if message.answers == serial { return message }
+            take(message)
+        }
+        return nil
     }
 
     /// Goes on with another connection: systemd loses no job and no unit with one.

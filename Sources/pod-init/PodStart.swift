@@ -32,15 +32,11 @@ enum PodStart {
         let process = PodProcess(pod: pod, configuration: configuration, journal: journal, apps: apps)
         replaceFile(in: pod.directory, Text("pid"), (Text("") + process.pid + "\n").utf8, mode: 0o640)
         // An app may end at once: its start must be known by then, or it would be started once more.
-        start.waitUntilRequested()
+        guard start.waitUntilRequested() else { fail(pod) }
         process.openGate()
         clock.mark("init")
         if isolated { start.register(leader: process.pid) }
-        if !start.waitUntilDone() {
-            let status = pod.exitStatus
-            giveUp(pod)
-            _exit(status == 0 ? ExitStatus.setup : status)
-        }
+        guard start.waitUntilDone() else { fail(pod) }
         clock.mark("apps")
 
         Notify.send(Text("MAINPID=") + process.pid + "\nREADY=1")
@@ -49,6 +45,13 @@ enum PodStart {
         // Called off while nobody listened: the init has not got the signal.
         if isReadable(termination) { giveUp(pod) }
         finish(pod, apps: apps)
+    }
+
+    /// Ends with the status of the app that is to blame, if one is.
+    private static func fail(_ pod: PodRecords) -> Never {
+        let status = pod.exitStatus
+        giveUp(pod)
+        _exit(status == 0 ? ExitStatus.setup : status)
     }
 
     private static func isUUID(_ text: UnsafePointer<CChar>) -> Bool {
