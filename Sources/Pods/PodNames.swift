@@ -10,14 +10,9 @@ enum PodNames {
     static func slice(_ uuid: PodUUID) -> String { "rkt-\(uuid.hex).slice" }
     /// The machine, and the journal namespace.
     static func machine(_ uuid: PodUUID) -> String { "rkt-\(uuid)" }
-    /// The units of the pod's journal namespace, which systemd brings; in the order in which they are to be stopped:
-    /// the one that syncs (since 257) needs the others.
-    static func journalUnits(_ uuid: PodUUID) -> [String] {
-        let name = "@\(machine(uuid))"
-        return [
-            "systemd-journald-sync\(name).service", "systemd-journald-varlink\(name).socket",
-            "systemd-journald\(name).socket", "systemd-journald\(name).service",
-        ]
+    /// Patterns for all units of a pod, with those of its journal namespace, which systemd brings.
+    static func unitPatterns(_ uuid: PodUUID) -> [String] {
+        [podUnit(uuid), "rkt-\(uuid)-*.service", slice(uuid), "systemd-journald*@\(machine(uuid)).*"]
     }
     /// The link by which a unit finds its pod's directory.
     static func runtimeLink(_ uuid: PodUUID) -> String { "\(runtimeLinks)/\(uuid)" }

@@ -41,8 +41,12 @@ public struct PodRemoval: Sendable {
         case .exitedGarbage, .garbage: return pod
         default: break
         }
-        // systemd may still be busy with the end of the pod, or be about to start it again.
-        try await manager.waitUntilInactive(PodNames.podUnit(pod.uuid), timeout: .seconds(90))
+        // systemd may still be busy with the end of the pod, or be about to start it again. A unit that is not loaded is
+        // down; asking for its state would load it.
+        let unit = PodNames.podUnit(pod.uuid)
+        if try await !manager.listUnits(patterns: [unit]).isEmpty {
+            try await manager.waitUntilInactive(unit, timeout: .seconds(90))
+        }
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         return try pod.move(to: pod.phase == .run ? .exitedGarbage : .garbage, in: data, durable: false)
@@ -59,19 +63,32 @@ public struct PodRemoval: Sendable {
 
     private func removeTraces(of pod: PodDirectory, manager: SystemdManager) async throws {
         let uuid = pod.uuid
-        let units = ((try? pod.overview()) ?? []).map { PodNames.appUnit(uuid, $0.name) }
-        for unit in units + PodNames.journalUnits(uuid) { try? await manager.stopUnit(unit) }
-        for unit in units + [PodNames.podUnit(uuid), PodNames.slice(uuid)] + PodNames.journalUnits(uuid) {
-            try? await manager.resetFailedUnit(unit)
-        }
+        let apps = ((try? pod.overview()) ?? []).map(\.name)
+        try await putAwayUnits(of: uuid, manager: manager)
         for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
             guard let slash = path.lastIndex(of: "/") else { continue }
             try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
         }
         try HostFiles.remove(of: pod)
         PodLinks.removeRuntimeLink(uuid)
-        for app in (try? pod.overview()) ?? [] { try removeIfThere("\(uuid)-\(app.name)", in: "/run/rkt/runtime") }
+        for app in apps { try removeIfThere("\(uuid)-\(app)", in: "/run/rkt/runtime") }
+        let units = apps.map { PodNames.appUnit(uuid, $0) }
         try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)
+    }
+
+    /// Stops what still runs of a pod's units, which is mostly its journal's, and makes systemd forget the failed ones.
+    private func putAwayUnits(of uuid: PodUUID, manager: SystemdManager) async throws {
+        let patterns = PodNames.unitPatterns(uuid)
+        let loaded = try await manager.listUnits(patterns: patterns)
+        let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
+        var failed = loaded.filter { $0.activeState == "failed" }
+        do {
+            try await manager.stopUnits(running.map(\.name))
+        } catch {
+            // One that fails on its way down is down.
+            failed = try await manager.listUnits(patterns: patterns, states: ["failed"])
+        }
+        await manager.resetFailedUnits(failed.map(\.name))
     }
 
     /// What systemd keeps of units by itself: properties set at run time, links of enabled units, and the extra log

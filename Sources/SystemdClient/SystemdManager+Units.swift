@@ -21,6 +21,14 @@ extension SystemdManager {
         _ = try await call("ResetFailedUnit", [.string(name)])
     }
 
+    /// Forgets that units failed, all at once; those that did not, or are not there, are left alone.
+    ///
+    /// - Parameter names: The units' names.
+    public func resetFailedUnits(_ names: [String]) async {
+        let calls = names.map { managerCall("ResetFailedUnit", [.string($0)]) }
+        for reply in (try? await connection.start(all: calls)) ?? [] { _ = try? await reply.value() }
+    }
+
     /// Changes properties of a unit while it runs.
     ///
     /// - Parameters:

@@ -62,6 +62,8 @@ extension PodPlan {
         try file.add("Unit", "Before", "shutdown.target")
         // At shutdown the journal outlives the app, whose last lines it takes.
         if case .namespace = journal { try file.add("Unit", "After", "systemd-journald@\(machineName).service") }
+        // Without a PID namespace no kernel ends the apps with their init.
+        if stage1 == .fly { try file.add("Unit", "BindsTo", "pod@\(uuid).service") }
         // However often an app is restarted: the pod waits for its end, which a start limit would hide.
         try file.add("Unit", "StartLimitIntervalSec", "0")
     }

@@ -253,3 +253,17 @@ case_pod_whose_end_cannot_be_recorded() {
     expect_equal 0 "$status" status
     expect_contains "$(<"$WORK/status")" 'app-one=5' status
 }
+
+case_kill_of_the_init_of_a_fly_pod() {
+    app one 'echo ready; exec sleep 1000'
+    start_pod --stage1-name=fly
+    wait_for_line ready one
+    local app
+    app=$(main_pid one)
+    kill -KILL "$(property "pod@$UUID" MainPID)"
+    # No namespace takes it along: systemd does.
+    timeout 60 tail --pid="$app" --follow /dev/null || fail 'the app has outlived its init'
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_nothing_alive
+}
