@@ -117,7 +117,10 @@ public final class PodLogs: Sendable {
     /// - Returns: Whether all is there; false when the deadline has passed.
     /// - Throws: ``RktError`` when the journal cannot be reached.
     public func drain(deadline: ContinuousClock.Instant) async throws -> Bool {
-        if let namespace { return try await JournalControl.drain(namespace: namespace, deadline: deadline) }
-        return try await JournalControl.synchronize(namespace: nil, deadline: deadline)
+        try await JournalControl.drain(
+            namespace: namespace,
+            units: apps.map { PodNames.appUnit(uuid, $0) },
+            deadline: deadline
+        )
     }
 }
