@@ -49,9 +49,11 @@ static void look(const struct nlmsghdr *header, const char *path, struct rkt_unr
     }
     if (!has_path || found->udiag_type != SOCK_STREAM)
         return;
-    if (found->udiag_state == TCP_LISTEN)
+    if (found->udiag_state == TCP_LISTEN) {
         streams->is_listening = true;
-    else if (is_closed && unread > 0)
+        // Of a socket that listens, the length of the queue is that of its connections.
+        streams->waiting = unread;
+    } else if (is_closed && unread > 0)
         streams->unread++;
 }
 
@@ -79,7 +81,7 @@ static int read_answers(int fd, const char *path, struct rkt_unread_streams *str
 }
 
 int rkt_unix_streams(const char *path, struct rkt_unread_streams *streams) {
-    *streams = (struct rkt_unread_streams){false, 0};
+    *streams = (struct rkt_unread_streams){false, 0, 0};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0)
         return -1;

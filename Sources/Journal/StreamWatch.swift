@@ -83,7 +83,7 @@ enum StreamWatch {
     ) throws -> Bool {
         let streams = try UnixStreams(path: "\(directory)/stdout")
         guard streams.isListening else { throw VarlinkConnection.NobodyListens() }
-        if streams.unread > 0 { return false }
+        if streams.waiting > 0 || streams.unread > 0 { return false }
         do {
             try journald.call("org.varlink.service.GetInfo", parameters: "{}")
         } catch is VarlinkFailure {

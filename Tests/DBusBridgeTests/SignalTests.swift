@@ -41,15 +41,24 @@ import Testing
         let members = try await connection.signals(matching: DBusSignalMatch(member: "Wanted"))
         let below = try await connection.signals(matching: DBusSignalMatch(pathNamespace: "/a/b"))
         let named = try await connection.signals(matching: DBusSignalMatch(argument0: "x"))
+        let third = try await connection.signals(matching: DBusSignalMatch(argument2: "y"))
         service.emit([
             signal(1), signal(2, member: "Wanted"), signal(3, path: "/a/bc"), signal(4, path: "/a/b"),
             signal(5, path: "/a/b/c"), signal(6, member: "Wanted"),
             DBusSignal(path: "/", interface: "test.Interface", member: "N", arguments: [.string("x"), .uint32(7)]),
+            DBusSignal(
+                path: "/",
+                interface: "test.Interface",
+                member: "N",
+                arguments: [.uint32(8), .string("x"), .string("y")]
+            ),
         ])
         #expect(try await numbers(members, count: 2) == [2, 6])
         #expect(try await numbers(below, count: 2) == [4, 5])
         var iterator = named.makeAsyncIterator()
         #expect(try await iterator.next()?.arguments == [.string("x"), .uint32(7)])
+        var thirds = third.makeAsyncIterator()
+        #expect(try await thirds.next()?.arguments == [.uint32(8), .string("x"), .string("y")])
     }
 
     @Test func unreadSignalsOverTheLimitEndTheStreamWithAnError() async throws {

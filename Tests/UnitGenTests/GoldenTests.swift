@@ -30,10 +30,12 @@ import UnitGen
             files.map(\.path) == [
                 "systemd/journald@\(machine).conf.d/10-rkt.conf",
                 "systemd/system/systemd-journald@\(machine).service.d/10-rkt.conf",
+                "systemd/system/systemd-journald-sync@\(machine).service.d/10-rkt.conf",
             ]
         )
         try Fixtures.expect(files[0].content, isIn: "journald.conf")
         try Fixtures.expect(files[1].content, isIn: "journald-service.conf")
+        try Fixtures.expect(files[2].content, isIn: "journald-sync-service.conf")
     }
 
     @Test(arguments: Samples.names, [MachineArchitecture.x86, .arm])

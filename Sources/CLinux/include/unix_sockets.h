@@ -6,7 +6,9 @@
 struct rkt_unread_streams {
     // Whether a socket with the path listens in this network namespace.
     bool is_listening;
-    // Connections to it whose other side has closed and that hold bytes nobody has read yet, accepted or not.
+    // Connections to it that nobody has accepted yet.
+    unsigned waiting;
+    // Accepted ones whose other side has closed and that hold bytes nobody has read yet.
     unsigned unread;
 };
 
