@@ -17,7 +17,7 @@ final class TemporaryData: Sendable {
 
     deinit {
         // What preparing leaves outside of the data directory.
-        for pod in (try? lookup.pods(in: PodPhase.allCases)) ?? [] { PodLinks.removeRuntimeLink(pod.uuid) }
+        for pod in (try? lookup.pods(in: Set(PodPhase.allCases))) ?? [] { PodLinks.removeRuntimeLink(pod.uuid) }
     }
 
     var lookup: PodLookup { PodLookup(data: data) }
