@@ -16,8 +16,9 @@ enum AppPlanning {
             uid: user.uid,
             gid: user.gid
         )
-        let declared = app.supplementaryGroups ?? config.supplementaryGroups
-        plan.supplementaryGroups = declared.isEmpty ? user.supplementaryGroups : declared
+        // No groups at all is something to ask for too; an image that lists none has not asked.
+        let declared = config.supplementaryGroups.isEmpty ? user.supplementaryGroups : config.supplementaryGroups
+        plan.supplementaryGroups = app.supplementaryGroups ?? declared
         plan.readOnlyRootFS = app.readOnlyRootFS
         plan.oomScoreAdjustment = app.oomScoreAdjustment
         plan.filtersSystemCalls = !request.insecure.contains(.seccomp)

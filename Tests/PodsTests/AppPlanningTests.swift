@@ -99,6 +99,16 @@ struct AppPlanningTests {
             app.supplementaryGroups = [5]
         }
         #expect(otherGroups.plan.supplementaryGroups == [5])
+        let noGroups = try images.plan(image) { app in
+            app.user = "app"
+            app.supplementaryGroups = []
+        }
+        #expect(noGroups.plan.supplementaryGroups == [])
+    }
+
+    @Test func withAGroupOfItsOwnAnImageHasNoOtherGroups() throws {
+        let image = try images.image(config: #"{"Entrypoint":["/bin/sh"],"User":"app:wheel"}"#)
+        #expect(try images.plan(image).plan.supplementaryGroups == [])
     }
 
     @Test func accountsAreThoseOfTheUppermostLayer() throws {

@@ -165,6 +165,12 @@ case_supplementary_groups() {
     expect_contains "$OUT" ']: 0 400 500' 'the output'
 }
 
+case_empty_supplementary_groups_are_none() {
+    app one 'id -G' --user=65534 --group=65534 --supplementary-gids=
+    expect_status 0 run_pod
+    expect_match "$OUT" ']: 65534$' 'the output'
+}
+
 case_hostname() {
     app one 'hostname'
     expect_status 0 run_pod --hostname=a-name
