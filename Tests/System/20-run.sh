@@ -112,6 +112,30 @@ case_arguments_reach_the_app_byte_for_byte() {
     done
 }
 
+# Empty ones, and what Swift takes for one character with what stands before it.
+case_no_argument_is_lost_or_mended() {
+    local words=('' $'\u301' $'cafe\u301' $'caf\u00e9' $'\u212a' $'\r\n' '') word expected=''
+    expect_status 0 RKT run --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
+        'for a; do echo "<$(printf "%s" "$a" | od -An -tx1 | tr -d " \n")>"; done' sh "${words[@]}"
+    for word in "${words[@]}"; do expected+="<$(printf '%s' "$word" | od -An -tx1 | tr -d ' \n')>"; done
+    expect_equal "$expected" "$(sed 's/^[^<]*//' <<<"$OUT" | tr -d '\n')" 'the arguments'
+}
+
+# Not through a shell, which hands only such names on as it could have itself.
+case_no_variable_is_lost_or_mended() {
+    local composed=$'caf\u00e9' decomposed=$'cafe\u301' mark=$'MARK=\u301'
+    local words=("$(busybox)" --name=one --exec=/bin/env)
+    printf '%s=file\n' "$composed" >"$WORK/environment"
+    expect_status 0 RKT run --net=none --set-env-file="$WORK/environment" "${words[@]}" \
+        --environment="$decomposed=app" --environment="$mark"
+    expect_equal "$mark $decomposed=app $composed=file" "$(special_variables)" 'the environment'
+    expect_status 0 env "$composed=1" "$decomposed=2" "$mark" rkt --insecure-options=image run --net=none \
+        --inherit-env "${words[@]}"
+    expect_equal "$mark $decomposed=2 $composed=1" "$(special_variables)" 'the inherited environment'
+}
+
+special_variables() { sed -n 's/^[^:]*: //; /^caf/p; /^MARK/p' <<<"$OUT" | LC_ALL=C sort | paste -sd' '; }
+
 case_environment_reaches_the_app_byte_for_byte() {
     local value=$'x "y" \\ $HOME %n\t\x27z\x27'
     app one 'printf "%s" "$STRANGE" | od -An -tx1 | tr -d " \n"; echo' --environment=STRANGE="$value"
