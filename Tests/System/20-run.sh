@@ -19,6 +19,18 @@ case_signal_that_killed_the_app_is_the_status() {
     expect_equal 9 "$(app_status one)" 'recorded status'
 }
 
+# As everywhere in systemd; whoever asks for the app's own status still learns of the signal.
+case_signals_by_which_services_end_are_no_failure() {
+    local signal number
+    while read -r signal number; do
+        APP=()
+        app one "kill -$signal \$\$"
+        expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
+        UUID=$(<"$WORK/uuid")
+        expect_equal "$number" "$(app_status one)" "recorded status after SIG$signal"
+    done <<<$'HUP 1\nINT 2\nPIPE 13\nTERM 15'
+}
+
 case_program_that_is_missing_is_named() {
     # As of old, that of systemd for a program that cannot be run.
     expect_status 203 RKT run --net=none "$(busybox)" --exec=/bin/missing
