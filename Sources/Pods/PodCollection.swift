@@ -80,6 +80,7 @@ public struct PodCollection: Sendable {
                 try await removal.remove(pod, manager: manager)
             }
         }
+        try data.links.collect()
     }
 
     /// Whether systemd neither runs the pod nor will start it by itself.

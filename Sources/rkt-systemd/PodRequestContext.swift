@@ -62,6 +62,8 @@ struct PodRequestContext {
         let preparation = PodPreparation(data: data, installation: try Installation(), stages: stages)
         return try preparation.run(request, images: podImages) { uuid in
             if let uuidFile { try UUIDFile.write("\(uuid)", to: uuidFile) }
+        } warn: {
+            StandardError.print("rkt: warning: \($0)\n")
         }
     }
 

@@ -12,7 +12,7 @@ final class TemporaryData: Sendable {
 
     init() throws {
         directory = try TemporaryDirectory()
-        data = DataDirectory(path: directory.path(of: "data"))
+        data = DataDirectory(path: directory.path(of: "data"), links: LastingLinks(home: directory.path(of: "home")))
     }
 
     deinit {
