@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Glibc
 internal import LinuxOS
 public import Manifests
 
@@ -32,7 +33,7 @@ public struct PodLookup: Sendable {
             do {
                 let directory = try parent.directory(uuid.description)
                 return PodDirectory(uuid: uuid, phase: phase, directory: directory)
-            } catch let error as RktError where error.code == .notFound {}
+            } catch let error as RktError where Self.hasMoved(error) {}
         }
         return nil
     }
@@ -83,9 +84,15 @@ public struct PodLookup: Sendable {
                 guard let uuid = PodUUID(name) else { continue }
                 do {
                     pods[uuid] = PodDirectory(uuid: uuid, phase: phase, directory: try parent.directory(name))
-                } catch let error as RktError where error.code == .notFound {}
+                } catch let error as RktError where Self.hasMoved(error) {}
             }
         }
         return pods.values.sorted { $0.uuid.description < $1.uuid.description }
+    }
+
+    /// Whether a pod was not found because it is not in the phase, or because it moved on while it was being opened:
+    /// then the kernel finds it outside of the directory that the opening was confined to.
+    private static func hasMoved(_ error: RktError) -> Bool {
+        error.code == .notFound || error.errno == EXDEV
     }
 }
