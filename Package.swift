@@ -133,6 +133,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "LinuxOSTests",
+            dependencies: ["Diagnostics", "LinuxOS", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "DBusBridgeTests",
             dependencies: ["CDBus", "DBusBridge", "Diagnostics", "LinuxOS", "TestSupport"],
             swiftSettings: strict

@@ -108,6 +108,35 @@ int fchdir(int fd);
 int chdir(const char *path);
 int flock(int fd, int operation);
 
+struct file_owner {
+    unsigned user, group;
+    unsigned short mode;
+};
+
+// Whose an open file is, and its mode: statx(2), the same on all architectures.
+static inline int get_owner(int fd, struct file_owner *owner) {
+    long syscall(long, ...);
+    struct {
+        unsigned mask, block_size;
+        unsigned long attributes;
+        unsigned links, user, group;
+        unsigned short mode, padding;
+        unsigned long rest[28];
+    } status;
+    const unsigned empty_path = 0x1000, user_group_and_mode = 0x2 | 0x8 | 0x10;
+#if defined(__x86_64__)
+    int result = (int)syscall(332, fd, "", empty_path, user_group_and_mode, &status);
+#else
+    int result = (int)syscall(291, fd, "", empty_path, user_group_and_mode, &status);
+#endif
+    if (result == 0) {
+        owner->user = status.user;
+        owner->group = status.group;
+        owner->mode = status.mode;
+    }
+    return result;
+}
+
 // Whether another open file of the same directory carries the mark of a holder (F_OFD_GETLK).
 static inline int is_marked(int fd) {
     int fcntl(int, int, ...);

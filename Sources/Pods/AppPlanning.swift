@@ -16,8 +16,9 @@ enum AppPlanning {
             uid: user.uid,
             gid: user.gid
         )
-        let declared = app.supplementaryGroups ?? config.supplementaryGroups
-        plan.supplementaryGroups = declared.isEmpty ? user.supplementaryGroups : declared
+        // No groups at all is something to ask for too; an image that lists none has not asked.
+        let declared = config.supplementaryGroups.isEmpty ? user.supplementaryGroups : config.supplementaryGroups
+        plan.supplementaryGroups = app.supplementaryGroups ?? declared
         plan.readOnlyRootFS = app.readOnlyRootFS
         plan.oomScoreAdjustment = app.oomScoreAdjustment
         plan.filtersSystemCalls = !request.insecure.contains(.seccomp)
@@ -71,14 +72,16 @@ enum AppPlanning {
         name: String
     ) -> [(String, String)] {
         var result: [(String, String)] = config.environment.map { ($0.name, $0.value) }
+        // Names are bytes: two that read the same may be two.
+        func isSame(_ name: String, _ other: String) -> Bool { name.utf8.elementsEqual(other.utf8) }
         func override(_ pairs: [(String, String)]) {
             for pair in pairs {
-                result.removeAll { $0.0 == pair.0 }
+                result.removeAll { isSame($0.0, pair.0) }
                 result.append(pair)
             }
         }
         func complete(_ pairs: [(String, String)]) {
-            for pair in pairs where !result.contains(where: { $0.0 == pair.0 }) { result.append(pair) }
+            for pair in pairs where !result.contains(where: { isSame($0.0, pair.0) }) { result.append(pair) }
         }
         override(app.environment)
         complete(request.inheritedEnvironment)

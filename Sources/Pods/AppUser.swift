@@ -20,6 +20,9 @@ struct AppUser: Equatable {
 
     /// Resolves a user and a group (reference, 5.8).
     ///
+    /// As OCI's image specification has it, the account's supplementary groups go with the account's own group: who
+    /// names a group gets that one alone.
+    ///
     /// - Parameters:
     ///   - user: `root`, a number, a name, `/path` (the owner of that file), or `USER:GROUP` of these.
     ///   - group: The same for the group; nil for the user's own.
@@ -27,18 +30,20 @@ struct AppUser: Equatable {
     /// - Throws: ``RktError`` with `notFound` for a name that the image does not know, `invalidArgument` for a number
     ///   that is none, and what `openRoot` throws.
     init(user: String, group: String?, in openRoot: () throws -> Directory) throws {
-        let parts = user.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        let userText = parts.first ?? ""
-        let groupText = group ?? (parts.count > 1 ? parts[1] : nil)
+        let parts = user.utf8.split(separator: Self.colon, maxSplits: 1, omittingEmptySubsequences: false)
+        let userText = parts.first.map { String(Substring($0)) } ?? ""
+        let groupText = group ?? (parts.count > 1 ? String(Substring(parts[1])) : nil)
         let isRoot = ["", "0", "root"].contains(userText)
         if isRoot, groupText.map({ ["0", "root"].contains($0) }) ?? true {
             self = .root
             return
         }
         let root = try openRoot()
-        self = isRoot ? .root : try Self.account(userText, in: root)
-        if let groupText { gid = try Self.group(groupText, in: root) }
-        if groupText == nil || isRoot == false, let name {
+        let account = isRoot ? Account(user: .root) : try Self.account(userText, in: root)
+        self = account.user
+        if let groupText {
+            gid = try Self.group(groupText, in: root)
+        } else if let name = account.name {
             supplementaryGroups = try Self.memberships(of: name, besides: gid, in: root)
         }
     }
@@ -50,49 +55,64 @@ struct AppUser: Equatable {
         self.home = home
     }
 
-    private static func account(_ text: String, in root: Directory) throws -> AppUser {
-        if text.hasPrefix("/") {
+    /// A user, and the bytes that an account of the image is called by, if it has one.
+    private struct Account {
+        var user: AppUser
+        var name: ArraySlice<UInt8>?
+    }
+
+    private static func account(_ text: String, in root: Directory) throws -> Account {
+        if text.utf8.first == slash {
             let status = try withContext("failed to configure user \"\(text)\"") {
                 try root.status(of: text)
             }
-            return AppUser(uid: status.uid, gid: status.gid, name: nil, home: nil)
+            return Account(user: AppUser(uid: status.uid, gid: status.gid, name: nil, home: nil))
         }
         let number = try identifier(text, what: "user")
-        for line in try lines(of: "etc/passwd", in: root) {
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-            guard fields.count >= 7, let uid = UInt32(fields[2]), let gid = UInt32(fields[3]) else { continue }
-            guard number == uid || (number == nil && fields[0] == text) else { continue }
-            guard uid != .max, gid != .max else { continue }
-            let home = fields[5].hasPrefix("/") && isPlain(fields[5]) ? fields[5] : nil
-            return AppUser(uid: uid, gid: gid, name: isPlain(fields[0]) ? fields[0] : nil, home: home)
+        for fields in try records(of: "etc/passwd", fields: 7, in: root) {
+            guard let uid = id(fields[2]), let gid = id(fields[3]) else { continue }
+            guard number == uid || (number == nil && fields[0].elementsEqual(text.utf8)) else { continue }
+            let user = AppUser(
+                uid: uid,
+                gid: gid,
+                name: plainText(fields[0]),
+                home: fields[5].first == slash ? plainText(fields[5]) : nil
+            )
+            return Account(user: user, name: fields[0])
         }
         guard let number else {
             throw RktError(.notFound, "failed to configure user \"\(text)\": \"\(text)\" user not found")
         }
-        return AppUser(uid: number, gid: 0, name: nil, home: nil)
+        return Account(user: AppUser(uid: number, gid: 0, name: nil, home: nil))
     }
 
     private static func group(_ text: String, in root: Directory) throws -> UInt32 {
         if text == "root" { return 0 }
-        if text.hasPrefix("/") {
+        if text.utf8.first == slash {
             return try withContext("failed to configure group \"\(text)\"") { try root.status(of: text) }.gid
         }
         if let number = try identifier(text, what: "group") { return number }
-        for fields in try groups(in: root) where fields.name == text { return fields.gid }
+        for fields in try records(of: "etc/group", fields: 4, in: root) where fields[0].elementsEqual(text.utf8) {
+            if let gid = id(fields[2]) { return gid }
+        }
         throw RktError(.notFound, "failed to configure group \"\(text)\": \"\(text)\" group not found")
     }
 
-    private static func memberships(of name: String, besides gid: UInt32, in root: Directory) throws -> [UInt32] {
-        let found = try groups(in: root).filter { $0.members.contains(name) && $0.gid != gid }.map(\.gid)
-        return Array(Set(found)).sorted()
-    }
-
-    private static func groups(in root: Directory) throws -> [(name: String, gid: UInt32, members: [String])] {
-        try lines(of: "etc/group", in: root).compactMap { line in
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-            guard fields.count >= 4, let gid = UInt32(fields[2]), gid != .max else { return nil }
-            return (fields[0], gid, fields[3].split(separator: ",").map(String.init))
+    private static func memberships(
+        of name: ArraySlice<UInt8>,
+        besides gid: UInt32,
+        in root: Directory
+    ) throws
+        -> [UInt32]
+    {
+        var found: Set<UInt32> = []
+        for fields in try records(of: "etc/group", fields: 4, in: root) {
+            guard let group = id(fields[2]), group != gid else { continue }
+            if fields[3].split(separator: UInt8(ascii: ",")).contains(where: { $0.elementsEqual(name) }) {
+                found.insert(group)
+            }
         }
+        return found.sorted()
     }
 
     /// A number, if the text is one; the two values that mean "no change" to the kernel are refused.
@@ -108,17 +128,37 @@ struct AppUser: Equatable {
         return number
     }
 
-    /// The lines of an account file; none when the image has no such file, or something else by its name.
-    private static func lines(of name: String, in root: Directory) throws -> [Substring] {
-        do {
-            return try root.readText(name, limit: fileLimit).split(whereSeparator: \.isNewline)
-        } catch let error as RktError where error.code == .notFound || error.code == .invalidData {
-            return []
-        }
+    /// An account file's number; nil for what is none, and for the one that means "no change" to the kernel.
+    private static func id(_ field: ArraySlice<UInt8>) -> UInt32? {
+        guard field.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        return UInt32(String(decoding: field, as: UTF8.self)).flatMap { $0 == .max ? nil : $0 }
     }
 
-    /// Whether a text may become an environment variable: control characters could forge a line elsewhere.
-    private static func isPlain(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    /// The lines of an account file that have so many fields; none when the image has no such file, or something else
+    /// by its name. Bytes, not characters: in those a colon with a combining mark behind it would be another character.
+    private static func records(
+        of name: String,
+        fields count: Int,
+        in root: Directory
+    ) throws
+        -> some Sequence<[ArraySlice<UInt8>]>
+    {
+        var content: [UInt8] = []
+        do {
+            content = try root.read(name, limit: fileLimit)
+        } catch let error as RktError where error.code == .notFound || error.code == .invalidData {}
+        return content.split(separator: UInt8(ascii: "\n")).lazy
+            .map { $0.split(separator: colon, omittingEmptySubsequences: false) }
+            .filter { $0.count >= count }
+    }
+
+    private static let colon = UInt8(ascii: ":")
+    private static let slash = UInt8(ascii: "/")
+
+    /// The text that may become an environment variable; nil for control characters, which could forge a line
+    /// elsewhere, and for what is not UTF-8.
+    private static func plainText(_ field: ArraySlice<UInt8>) -> String? {
+        guard !field.isEmpty, field.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
+        return String(validating: field, as: UTF8.self)
     }
 }

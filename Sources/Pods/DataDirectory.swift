@@ -1,11 +1,14 @@
 internal import Diagnostics
 internal import LinuxOS
-public import Manifests
+internal import Manifests
 
 /// The data directory (`--dir`): images and pods.
 public struct DataDirectory: Sendable {
     /// Where it is; absolute.
     public let path: String
+
+    /// Where word is left of pods that are not in the default one.
+    let links: LastingLinks
 
     /// Where it is unless `--dir` or the configuration says otherwise.
     public static let defaultPath = "/var/lib/rkt"
@@ -14,18 +17,12 @@ public struct DataDirectory: Sendable {
     ///
     /// - Parameter path: An absolute path.
     public init(path: String = Self.defaultPath) {
-        self.path = path
+        self.init(path: path, links: LastingLinks())
     }
 
-    /// The data directory that a pod is in: units know only the pod's UUID.
-    ///
-    /// - Parameter uuid: The pod.
-    /// - Returns: The one its starter left word of, else the default one.
-    public static func ofPod(_ uuid: PodUUID) -> DataDirectory {
-        guard let links = try? Directory(path: PodNames.runtimeLinks), let target = links.readLink(uuid.description),
-            target.hasSuffix("/pods/run/\(uuid)")
-        else { return DataDirectory() }
-        return DataDirectory(path: String(target.dropLast("/pods/run/\(uuid)".count)))
+    init(path: String, links: LastingLinks) {
+        self.path = path
+        self.links = links
     }
 
     /// The image store's directory.

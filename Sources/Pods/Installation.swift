@@ -21,7 +21,7 @@ public struct Installation: Sendable {
         command = path
         let directory = path.split(separator: "/").dropLast().joined(separator: "/")
         let candidates = ["/\(directory)/../lib/rkt/pod-init", "/\(directory)/pod-init"].map(Self.normalized)
-        guard let found = candidates.first(where: { access($0, X_OK) == 0 }) else {
+        guard let found = candidates.first(where: Self.isProgram) else {
             throw RktError(.missingDependency, "\(candidates[0]) is missing: install rkt with `make install`")
         }
         podInit = found
@@ -39,11 +39,37 @@ public struct Installation: Sendable {
     ///
     /// - Parameter name: A program's name or absolute path.
     /// - Returns: Its path.
-    /// - Throws: ``RktError`` with `missingDependency` when it is not installed.
+    /// - Throws: ``RktError`` with `missingDependency` when it is not installed, `invalidArgument` for what can name
+    ///   no program.
     static func runtime(_ name: String) throws -> String {
+        let isPath = name.utf8.contains(UInt8(ascii: "/"))
+        let isAbsolute = name.utf8.first == UInt8(ascii: "/")
+        guard !name.isEmpty, !name.utf8.contains(0), !isPath || isAbsolute else {
+            throw RktError(
+                .invalidArgument,
+                "\(name.debugDescription) names no OCI runtime: give a program's name, such as crun, or its absolute path"
+            )
+        }
         let usual = ["/usr/local/bin/", "/usr/bin/", "/usr/local/sbin/", "/usr/sbin/"]
-        let directories = name.hasPrefix("/") ? [""] : usual
-        for directory in directories where access(directory + name, X_OK) == 0 { return directory + name }
-        throw RktError(.missingDependency, "the OCI runtime \(name) is not installed: install the package \(name)")
+        for directory in isPath ? [""] : usual where isProgram(directory + name) { return directory + name }
+        guard isPath else {
+            throw RktError(.missingDependency, "the OCI runtime \(name) is not installed: install the package \(name)")
+        }
+        guard access(name, F_OK) == 0 else {
+            throw RktError(
+                .missingDependency,
+                "the OCI runtime \(name) is not installed: install it, or give the path of another"
+            )
+        }
+        throw RktError(
+            .invalidArgument,
+            "the OCI runtime \(name) is no program that can be run: give the path of an executable file"
+        )
+    }
+
+    /// To access(2) a directory is executable too.
+    private static func isProgram(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
     }
 }

@@ -55,7 +55,7 @@ public struct PodCollection: Sendable {
             }
         }
         // An embryo has no lock for an instant; while nobody prepares, none is anybody's.
-        let unfinished: [PodPhase] = try data.isPreparing() ? [.prepare] : [.embryo, .prepare]
+        let unfinished: Set<PodPhase> = try data.isPreparing() ? [.prepare] : [.embryo, .prepare]
         for pod in try lookup.pods(in: unfinished) where try !pod.isLocked() {
             await attempt(pod) {
                 _ = try await removal.mark(pod, manager: manager)
@@ -80,6 +80,7 @@ public struct PodCollection: Sendable {
                 try await removal.remove(pod, manager: manager)
             }
         }
+        try data.links.collect()
     }
 
     /// Whether systemd neither runs the pod nor will start it by itself.

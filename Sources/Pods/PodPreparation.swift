@@ -29,12 +29,14 @@ public struct PodPreparation: Sendable {
     ///   - request: What is asked for.
     ///   - images: The image of each app, in the store.
     ///   - announce: Called with the pod's UUID once its directory exists.
+    ///   - warn: Called with what the pod can do without, and lacks.
     /// - Returns: The pod, in the phase `prepared`.
     /// - Throws: ``RktError``; then nothing of the pod is left.
     public func run(
         _ request: PodRequest,
         images: [PodImage],
-        announce: (PodUUID) throws -> Void
+        announce: (PodUUID) throws -> Void,
+        warn: (String) -> Void = { _ in }
     ) throws -> PodDirectory {
         let names = try appNames(request, images: images)
         let runtime = try Installation.runtime(request.runtime)
@@ -48,6 +50,7 @@ public struct PodPreparation: Sendable {
         var pod = try embryo.move(to: .prepare, in: data, durable: false)
         do {
             try announce(uuid)
+            try leaveWord(of: pod, durable: request.durable, warn: warn)
             try fill(pod, request: request, images: images, names: names, runtime: runtime)
             stages.mark("bundles")
             if request.durable { try pod.directory.synchronizeFileSystem() }
@@ -69,7 +72,18 @@ public struct PodPreparation: Sendable {
         return PodDirectory(uuid: uuid, phase: .embryo, directory: directory)
     }
 
+    /// So that the pod's unit finds it after the next boot too. A pod that is run at once can do without.
+    private func leaveWord(of pod: PodDirectory, durable: Bool, warn: (String) -> Void) throws {
+        do {
+            try data.links.make(pod.uuid, to: data, durable: durable)
+        } catch {
+            if durable { throw error }
+            warn("systemctl can start pod \"\(pod.uuid)\" only until the next boot: \(error)")
+        }
+    }
+
     private func discard(_ pod: PodDirectory) {
+        try? data.links.remove(pod.uuid, to: data)
         guard let garbage = try? pod.move(to: .garbage, in: data, durable: false) else { return }
         try? data.phase(.garbage)?.removeTree(garbage.uuid.description)
     }

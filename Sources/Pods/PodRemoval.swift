@@ -71,6 +71,7 @@ public struct PodRemoval: Sendable {
         }
         try HostFiles.remove(of: pod)
         PodLinks.removeRuntimeLink(uuid)
+        try data.links.remove(uuid, to: data)
         for app in apps { try removeIfThere("\(uuid)-\(app)", in: "/run/rkt/runtime") }
         let units = apps.map { PodNames.appUnit(uuid, $0) }
         try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)

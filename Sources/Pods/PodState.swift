@@ -22,7 +22,8 @@ public enum PodState: String, Sendable, CaseIterable {
     case garbage
 }
 
-/// The directories below `pods/`; a rename from one to another is a pod's transition.
+/// The directories below `pods/`; a rename from one to another is a pod's transition, and never goes back: the cases
+/// are in the order in which a pod moves, and it may leave some out.
 enum PodPhase: String, CaseIterable {
     case embryo
     case prepare
@@ -31,8 +32,8 @@ enum PodPhase: String, CaseIterable {
     case exitedGarbage = "exited-garbage"
     case garbage
 
-    /// The phases whose pods a user can name.
-    static let nameable: [PodPhase] = [.run, .prepared, .prepare, .exitedGarbage]
+    /// The phases whose pods a user can name, in the order in which a pod moves.
+    static let nameable: [PodPhase] = [.prepare, .prepared, .run, .exitedGarbage]
 
     /// The state of a pod in this phase.
     ///

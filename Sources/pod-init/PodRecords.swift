@@ -46,7 +46,7 @@ struct PodRecords {
     private static func dataDirectory(of uuid: UnsafePointer<CChar>) -> Text {
         let end = Text("/pods/run/") + uuid
         if let target = link(Text("/run/rkt/pods/") + uuid), let data = target.dropping(end) { return data }
-        return Text("/var/lib/rkt")
+        return LastingLink.dataDirectory(of: uuid) ?? Text("/var/lib/rkt")
     }
 
     /// The apps, in the order they were asked for.

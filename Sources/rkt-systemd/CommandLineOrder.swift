@@ -38,9 +38,9 @@ enum CommandLineOrder {
     /// `--flag=true` as `--flag`, `--flag=false` as nothing, `--wait` as `--wait=true`; other words as they are.
     private static func plain(_ word: String) -> [String] {
         if waits.contains(word) { return ["\(word)=true"] }
-        guard word.hasPrefix("--"), let equals = word.firstIndex(of: "=") else { return [word] }
+        guard word.hasPrefix("--"), let equals = word.utf8.firstIndex(of: UInt8(ascii: "=")) else { return [word] }
         let flag = String(word[word.index(word.startIndex, offsetBy: 2)..<equals])
-        guard switches.contains(flag), let value = try? FlagValue.bool(String(word[word.index(after: equals)...]))
+        guard switches.contains(flag), let value = try? FlagValue.bool(String(word[word.utf8.index(after: equals)...]))
         else {
             return [word]
         }

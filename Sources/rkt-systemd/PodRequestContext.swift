@@ -1,5 +1,4 @@
 internal import Diagnostics
-internal import FoundationEssentials
 internal import Glibc
 internal import LinuxOS
 internal import Pods
@@ -40,8 +39,7 @@ struct PodRequestContext {
         request.insecure = try GlobalOptions.insecure(flags.string("insecure-options") ?? "none")
         request.environment = try Self.environment(flags)
         if flags.bool("inherit-env") == true {
-            request.inheritedEnvironment = ProcessInfo.processInfo.environment.sorted { $0.key < $1.key }
-                .filter { $0.key != "NOTIFY_SOCKET" }.map { ($0.key, $0.value) }
+            request.inheritedEnvironment = try InheritedEnvironment.read()
         }
         self.request = request
     }
@@ -64,6 +62,8 @@ struct PodRequestContext {
         let preparation = PodPreparation(data: data, installation: try Installation(), stages: stages)
         return try preparation.run(request, images: podImages) { uuid in
             if let uuidFile { try UUIDFile.write("\(uuid)", to: uuidFile) }
+        } warn: {
+            StandardError.print("rkt: warning: \($0)\n")
         }
     }
 
@@ -91,21 +91,18 @@ struct PodRequestContext {
     /// `--set-env` over `--set-env-file`.
     private static func environment(_ flags: FlagValues) throws -> [(String, String)] {
         var result: [(String, String)] = []
+        func override(_ name: String, _ value: String) {
+            result.removeAll { FlagValue.isSame($0.0, name) }
+            result.append((name, value))
+        }
         for path in flags.strings("set-env-file") {
             let bytes = try UUIDFile.open(path).readAll(limit: EnvironmentFile.sizeLimit, name: path)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw RktError(.invalidData, "\(path) is not UTF-8 text: a pod's environment can hold no other")
             }
-            let pairs = try EnvironmentFile.parse(text, path: path)
-            for pair in pairs {
-                result.removeAll { $0.0 == pair.name }
-                result.append((pair.name, pair.value))
-            }
+            for pair in try EnvironmentFile.parse(text, path: path) { override(pair.name, pair.value) }
         }
-        for pair in flags.pairs("set-env") {
-            result.removeAll { $0.0 == pair.key }
-            result.append((pair.key, pair.value))
-        }
+        for pair in flags.pairs("set-env") { override(pair.key, pair.value) }
         return result
     }
 }

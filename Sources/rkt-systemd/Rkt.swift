@@ -33,8 +33,10 @@ struct Rkt: AsyncParsableCommand {
             VersionCommand.show()
             Glibc.exit(ExitStatus.success)
         }
-        guard RawArguments.areText else {
-            StandardError.print("rkt: an argument is not UTF-8 text: manifests and OCI bundles can hold no other\n")
+        do {
+            try RawArguments.check(RawArguments.all)
+        } catch {
+            StandardError.print("rkt: \(error)\n")
             Glibc.exit(ExitStatus.failure)
         }
         var words = Array(CommandLine.arguments.dropFirst())

@@ -63,6 +63,19 @@ struct AppPlanningTests {
         #expect(Dictionary(planned.plan.environment) { $1 } == expected)
     }
 
+    @Test func namesThatOnlyReadTheSameAreTwo() throws {
+        let planned = try images.plan(try images.image()) { app in
+            app.environment = [("caf\u{E9}", "1")]
+        } request: { request in
+            request.inheritedEnvironment = [("cafe\u{301}", "2")]
+            request.environment = [("\u{212A}", "3"), ("K", "4")]
+        }
+        let values = ["caf\u{E9}", "cafe\u{301}", "\u{212A}", "K"].map { name in
+            planned.plan.environment.filter { $0.0.utf8.elementsEqual(name.utf8) }.map(\.1)
+        }
+        #expect(values == [["1"], ["2"], ["3"], ["4"]])
+    }
+
     @Test func whatNobodySetsHasADefault() throws {
         let planned = try images.plan(try images.image(config: #"{"Entrypoint":["/bin/sh"]}"#))
         #expect(planned["PATH"] == "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -99,6 +112,16 @@ struct AppPlanningTests {
             app.supplementaryGroups = [5]
         }
         #expect(otherGroups.plan.supplementaryGroups == [5])
+        let noGroups = try images.plan(image) { app in
+            app.user = "app"
+            app.supplementaryGroups = []
+        }
+        #expect(noGroups.plan.supplementaryGroups == [])
+    }
+
+    @Test func withAGroupOfItsOwnAnImageHasNoOtherGroups() throws {
+        let image = try images.image(config: #"{"Entrypoint":["/bin/sh"],"User":"app:wheel"}"#)
+        #expect(try images.plan(image).plan.supplementaryGroups == [])
     }
 
     @Test func accountsAreThoseOfTheUppermostLayer() throws {

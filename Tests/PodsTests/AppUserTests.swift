@@ -35,9 +35,11 @@ import Testing
         arguments: [
             Account(text: "app", uid: 1000, gid: 1001, groups: [10, 2001], name: "app", home: "/home/app"),
             Account(text: "1000", uid: 1000, gid: 1001, groups: [10, 2001], name: "app", home: "/home/app"),
-            Account(text: "app:extra", uid: 1000, gid: 2001, groups: [10, 1001], name: "app", home: "/home/app"),
-            Account(text: "app:root", uid: 1000, gid: 0, groups: [10, 1001, 2001], name: "app", home: "/home/app"),
-            Account(text: "1000:1000", uid: 1000, gid: 1000, groups: [10, 1001, 2001], name: "app", home: "/home/app"),
+            // Who names a group has no other.
+            Account(text: "app:extra", uid: 1000, gid: 2001, name: "app", home: "/home/app"),
+            Account(text: "app:app", uid: 1000, gid: 1001, name: "app", home: "/home/app"),
+            Account(text: "app:root", uid: 1000, gid: 0, name: "app", home: "/home/app"),
+            Account(text: "1000:1000", uid: 1000, gid: 1000, name: "app", home: "/home/app"),
             Account(text: "5000", uid: 5000, gid: 0),
             Account(text: "5000:5001", uid: 5000, gid: 5001),
             Account(text: "5000:extra", uid: 5000, gid: 2001),
@@ -96,7 +98,9 @@ import Testing
 
     @Test(arguments: [("app", "extra", 2001), ("app:app", "extra", 2001), ("", "extra", 2001), ("app", "12", 12)])
     func aGroupOfItsOwnWins(user: String, group: String, gid: UInt32) throws {
-        #expect(try AppUser(user: user, group: group) { try root.open() }.gid == gid)
+        let user = try AppUser(user: user, group: group) { try root.open() }
+        #expect(user.gid == gid)
+        #expect(user.supplementaryGroups == [])
     }
 
     @Test(.enabled(if: isRoot, "only root gives files away"))
@@ -151,6 +155,69 @@ import Testing
         let error = try failure { try root.user("app") }
         #expect(error.code == .limitExceeded)
         #expect(error.description.contains("etc/passwd is larger than \(AppUser.fileLimit) bytes"))
+    }
+
+    @Test func aGroupFileThatIsTooLargeIsAnErrorToo() throws {
+        let filler = String(repeating: "#", count: AppUser.fileLimit)
+        try root.directory.directory("etc").writeInPlace("group", "\(AccountRoot.group)\n\(filler)")
+        for text in ["app", "app:extra"] { #expect(try failure { try root.user(text) }.code == .limitExceeded) }
+        // Whoever needs no group's name does not read it.
+        #expect(try root.user("app:7").gid == 7)
+    }
+
+    /// In each, a combining mark stands where it would be one character with a separator.
+    @Test func separatorsAreBytesWhateverFollows() throws {
+        let mark = "\u{301}"
+        try root.directory.directory("etc").writeInPlace(
+            "group",
+            "app:x:\(mark)\nmine:\(mark)x:30:b,\(mark)m,app\nb:x:31:\(mark)m"
+        )
+        try root.replacePasswd {
+            try $0.writeInPlace("passwd", "app:\(mark)x:9:8:\(mark)gecos:/home:\(mark)/bin/sh\n\(mark)m:x:10:11:::")
+        }
+        let app = try root.user("app")
+        #expect((app.uid, app.gid, app.home) == (9, 8, "/home"))
+        #expect(app.supplementaryGroups == [30])
+        #expect(try root.user("\(mark)m").supplementaryGroups == [30, 31])
+        #expect(try root.user("app:mine").gid == 30)
+        let error = try failure { try root.user("app:\(mark)m") }
+        #expect(error.description == "failed to configure group \"\(mark)m\": \"\(mark)m\" group not found")
+    }
+
+    @Test func namesAreBytesAndNotWhatTheyLookLike() throws {
+        let composed = "caf\u{E9}"
+        let decomposed = "cafe\u{301}"
+        try root.replacePasswd { try $0.writeInPlace("passwd", "\(composed):x:50:50::/:\n") }
+        try root.directory.directory("etc").writeInPlace("group", "\(composed):x:60:\(decomposed)\n")
+        #expect(try root.user(composed).uid == 50)
+        #expect(try root.user(composed).supplementaryGroups == [])
+        #expect(try failure { try root.user(decomposed) }.code == .notFound)
+        #expect(try failure { try root.user("0:\(decomposed)") }.code == .notFound)
+    }
+
+    /// What ends a line for people does not for passwd(5).
+    @Test func onlyALineFeedEndsALine() throws {
+        for character in ["\u{2028}", "\u{85}", "\u{B}", "\u{C}", "\r"] {
+            try root.replacePasswd { try $0.writeInPlace("passwd", "a:x:1:1:\(character)app:x:9:9::/:\n") }
+            #expect(try failure { try root.user("app") }.code == .notFound)
+        }
+    }
+
+    @Test(arguments: ["+9", "-9", " 9", "", "4294967296", "0x9", "９"])
+    func anIDThatIsNoNumberIsNoAccount(id: String) throws {
+        try root.replacePasswd { try $0.writeInPlace("passwd", "app:x:\(id):9::/:\nother:x:9:\(id)::/:\n") }
+        for text in ["app", "other"] { #expect(try failure { try root.user(text) }.code == .notFound) }
+    }
+
+    @Test func aNameThatIsNoTextIsNotInTheEnvironmentButHasItsGroups() throws {
+        try root.replacePasswd {
+            try $0.writeInPlace("passwd", [0xFF] + Array(":x:9:9::/\u{E9}".utf8) + [0xFE, 58, 10])
+        }
+        try root.directory.directory("etc").writeInPlace("group", Array("g:x:70:app,".utf8) + [0xFF, 10])
+        let user = try root.user("9")
+        #expect(user.name == nil)
+        #expect(user.home == nil)
+        #expect(user.supplementaryGroups == [70])
     }
 
     @Test func bytesThatAreNoTextDoNotHideTheOthers() throws {

@@ -2,6 +2,7 @@ import Diagnostics
 import LinuxOS
 import Manifests
 @testable import Pods
+import Synchronization
 import Testing
 
 @Suite struct PodLookupTests {
@@ -73,6 +74,61 @@ import Testing
     @Test func podsAreSortedWhateverTheirPhase() throws {
         _ = try temporary.makePod(try uuid("aa"), in: .prepare)
         #expect(try temporary.lookup.all().map(\.uuid) == [uuid("a"), uuid("aa"), uuid("ab1"), uuid("ab2")])
+    }
+
+    // MARK: Pods that move meanwhile
+
+    /// Some pods, and the whole way of each by single steps, on a thread of its own.
+    private func whileAllMove(_ count: Int, _ look: (Set<PodUUID>) throws -> Void) async throws {
+        let start = try temporary.data.ensurePhase(.prepare)
+        let uuids = try (0..<count).map { try uuid("f\(100 + $0)") }
+        for uuid in uuids { try start.makeDirectory(uuid.description) }
+        let isOver = Mutex(false)
+        let data = temporary.data
+        let moving = Task.detached {
+            defer { isOver.withLock { $0 = true } }
+            for phase in [.prepared, .run, .exitedGarbage] as [PodPhase] {
+                for uuid in uuids {
+                    guard let pod = try PodLookup(data: data).exactly(uuid) else {
+                        throw RktError(.notFound, "\(uuid)")
+                    }
+                    _ = try pod.move(to: phase, in: data, durable: false)
+                    await Task.yield()
+                }
+            }
+        }
+        while !isOver.withLock({ $0 }) {
+            try look(Set(uuids))
+            // The threads are few: with each of them in a loop like this, nobody would move.
+            await Task.yield()
+        }
+        try await moving.value
+        try look(Set(uuids))
+    }
+
+    @Test(.timeLimit(.minutes(5))) func noPodThatMovesIsMissedOrListedTwice() async throws {
+        try await whileAllMove(200) { (uuids) throws in
+            let found = try temporary.lookup.all().map(\.uuid).filter { uuids.contains($0) }
+            #expect(found.count == uuids.count)
+            #expect(Set(found) == uuids)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aPodThatMovesIsFoundByItsNameAndIsOne() async throws {
+        try await whileAllMove(200) { (uuids) throws in
+            for uuid in uuids {
+                #expect(try temporary.lookup.exactly(uuid) != nil)
+                #expect(try temporary.lookup.matching(String(uuid.description.prefix(4))).uuid == uuid)
+            }
+        }
+    }
+
+    /// Between two looks at a directory, as nothing else can prove it.
+    @Test func ofAPodThatIsMetTwiceTheLaterPhaseCounts() throws {
+        let twice = try uuid("e")
+        for phase in [.run, .prepared] as [PodPhase] { _ = try temporary.makePod(twice, in: phase) }
+        #expect(try temporary.lookup.all().filter { $0.uuid == twice }.map(\.phase) == [.run])
+        #expect(try temporary.lookup.matching("e").uuid == twice)
     }
 
     @Test func withoutADataDirectoryThereAreNoPods() throws {

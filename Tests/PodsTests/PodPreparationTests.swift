@@ -5,6 +5,7 @@ import ImageStore
 import LinuxOS
 import Manifests
 @testable import Pods
+import TestSupport
 import Testing
 
 @Suite(.enabled(if: isRoot, "unpacking needs root"), .timeLimit(.minutes(5)))
@@ -38,7 +39,13 @@ struct PodPreparationTests {
     private func refusal(_ request: PodRequest, _ images: [PodImage]) throws -> RktError {
         let error = try failure { try preparation.run(request, images: images) { _ in } }
         #expect(try self.images.temporary.everything() == [])
+        #expect(try links() == [])
         return error
+    }
+
+    /// What is left for the time after the next boot.
+    private func links() throws -> [String] {
+        try (try? Directory(path: "\(images.temporary.data.links.home)/\(LastingLinks.name)"))?.names() ?? []
     }
 
     @Test(arguments: [true, false])
@@ -50,6 +57,7 @@ struct PodPreparationTests {
         let pod = try preparation.run(request, images: [image]) { announced.append($0) }
         #expect(announced == [pod.uuid])
         #expect(try images.temporary.everything() == ["prepared/\(pod.uuid)"])
+        #expect(try links() == [pod.uuid.description])
         #expect(try pod.state() == .prepared)
         try await pod.waitUntilUnlocked()
         #expect(try !pod.isLocked())
@@ -184,5 +192,23 @@ struct PodPreparationTests {
         _ = try preparation.run(request([nil]), images: [image]) { _ in }
         #expect(try data.imagesInUse() == [image.record.id])
         #expect(try failure { try data.remove(image.record, from: data.store()) }.code == .busy)
+    }
+
+    @Test func aPodThatCannotBeFoundAfterABootIsNotPreparedButMayRun() throws {
+        try images.temporary.directory.open().writeInPlace("home", "in the way")
+        let image = try images.image()
+        var request = request([nil])
+        var warnings: [String] = []
+        let pod = try preparation.run(request, images: [image]) { _ in
+        } warn: {
+            warnings.append($0)
+        }
+        #expect(try pod.state() == .prepared)
+        #expect(warnings.count == 1)
+        #expect(warnings[0].hasPrefix("systemctl can start pod \"\(pod.uuid)\" only until the next boot: "))
+        request.durable = true
+        let error = try failure { try preparation.run(request, images: [image]) { _ in } }
+        #expect(error.message.hasPrefix("leaving word in \(images.temporary.data.links.home)/elsewhere of where pod"))
+        #expect(try images.temporary.everything().count == 1)
     }
 }

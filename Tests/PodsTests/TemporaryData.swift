@@ -12,12 +12,12 @@ final class TemporaryData: Sendable {
 
     init() throws {
         directory = try TemporaryDirectory()
-        data = DataDirectory(path: directory.path(of: "data"))
+        data = DataDirectory(path: directory.path(of: "data"), links: LastingLinks(home: directory.path(of: "home")))
     }
 
     deinit {
         // What preparing leaves outside of the data directory.
-        for pod in (try? lookup.pods(in: PodPhase.allCases)) ?? [] { PodLinks.removeRuntimeLink(pod.uuid) }
+        for pod in (try? lookup.pods(in: Set(PodPhase.allCases))) ?? [] { PodLinks.removeRuntimeLink(pod.uuid) }
     }
 
     var lookup: PodLookup { PodLookup(data: data) }

@@ -22,7 +22,7 @@ internal import Testing
             (["a", "--", "x", "---", "b", "--", "y", "---"], [["a", "x"], ["b", "y"]]),
             (["a", "--"], [["a"]]), (["a", "--", "---", "b"], [["a"], ["b"]]),
             (["a", "--", "--", "x"], [["a", "--", "x"]]), (["---", "a", "---", "b"], [["a"], ["b"]]),
-            (["", "a", "", "--", "", "x"], [["a", "x"]]), (["-"], [["-"]]), ([], []),
+            (["", "a", "", "--", "", "x", ""], [["a", "", "x", ""]]), (["-"], [["-"]]), ([], []),
         ] as [([String], [[String]])]
     )
     func `splits images and their arguments`(words: [String], expected: [[String]]) throws {
@@ -150,7 +150,7 @@ internal import Testing
             ("name", ["a", "a-b", "0", "web2"], ["", "A", "a--b", "-a", "a-", "a.b", "a b", "ä"]),
             ("annotation", ["a=", "coreos.com/rkt~x_1=v=w"], ["a", "=v", "A=v", "a..b=v", "a/=v"]),
             ("caps-retain", ["CAP_KILL", "CAP_SYS_ADMIN,CAP_NET_RAW"], ["", "KILL", "CAP_", "CAP_kill", "CAP_KILL,"]),
-            ("supplementary-gids", ["0", "1,4294967294"], ["", "-1", "4294967295", "1,,2", "1.5"]),
+            ("supplementary-gids", ["", "0", "1,4294967294"], [",", "-1", "4294967295", "1,,2", "1.5"]),
             ("user", ["root", "1000", "/etc/passwd"], ["", "a\nb", "a\u{1b}b"]),
         ] as [(String, [String], [String])]
     )

@@ -19,6 +19,18 @@ case_signal_that_killed_the_app_is_the_status() {
     expect_equal 9 "$(app_status one)" 'recorded status'
 }
 
+# As everywhere in systemd; whoever asks for the app's own status still learns of the signal.
+case_signals_by_which_services_end_are_no_failure() {
+    local signal number
+    while read -r signal number; do
+        APP=()
+        app one "kill -$signal \$\$"
+        expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
+        UUID=$(<"$WORK/uuid")
+        expect_equal "$number" "$(app_status one)" "recorded status after SIG$signal"
+    done <<<$'HUP 1\nINT 2\nPIPE 13\nTERM 15'
+}
+
 case_program_that_is_missing_is_named() {
     # As of old, that of systemd for a program that cannot be run.
     expect_status 203 RKT run --net=none "$(busybox)" --exec=/bin/missing
@@ -112,6 +124,30 @@ case_arguments_reach_the_app_byte_for_byte() {
     done
 }
 
+# Empty ones, and what Swift takes for one character with what stands before it.
+case_no_argument_is_lost_or_mended() {
+    local words=('' $'\u301' $'cafe\u301' $'caf\u00e9' $'\u212a' $'\r\n' '') word expected=''
+    expect_status 0 RKT run --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
+        'for a; do echo "<$(printf "%s" "$a" | od -An -tx1 | tr -d " \n")>"; done' sh "${words[@]}"
+    for word in "${words[@]}"; do expected+="<$(printf '%s' "$word" | od -An -tx1 | tr -d ' \n')>"; done
+    expect_equal "$expected" "$(sed 's/^[^<]*//' <<<"$OUT" | tr -d '\n')" 'the arguments'
+}
+
+# Not through a shell, which hands only such names on as it could have itself.
+case_no_variable_is_lost_or_mended() {
+    local composed=$'caf\u00e9' decomposed=$'cafe\u301' mark=$'MARK=\u301'
+    local words=("$(busybox)" --name=one --exec=/bin/env)
+    printf '%s=file\n' "$composed" >"$WORK/environment"
+    expect_status 0 RKT run --net=none --set-env-file="$WORK/environment" "${words[@]}" \
+        --environment="$decomposed=app" --environment="$mark"
+    expect_equal "$mark $decomposed=app $composed=file" "$(special_variables)" 'the environment'
+    expect_status 0 env "$composed=1" "$decomposed=2" "$mark" rkt --insecure-options=image run --net=none \
+        --inherit-env "${words[@]}"
+    expect_equal "$mark $decomposed=2 $composed=1" "$(special_variables)" 'the inherited environment'
+}
+
+special_variables() { sed -n 's/^[^:]*: //; /^caf/p; /^MARK/p' <<<"$OUT" | LC_ALL=C sort | paste -sd' '; }
+
 case_environment_reaches_the_app_byte_for_byte() {
     local value=$'x "y" \\ $HOME %n\t\x27z\x27'
     app one 'printf "%s" "$STRANGE" | od -An -tx1 | tr -d " \n"; echo' --environment=STRANGE="$value"
@@ -163,6 +199,12 @@ case_supplementary_groups() {
     app one 'id -G' --supplementary-gids=400,500
     expect_status 0 run_pod
     expect_contains "$OUT" ']: 0 400 500' 'the output'
+}
+
+case_empty_supplementary_groups_are_none() {
+    app one 'id -G' --user=65534 --group=65534 --supplementary-gids=
+    expect_status 0 run_pod
+    expect_match "$OUT" ']: 65534$' 'the output'
 }
 
 case_hostname() {

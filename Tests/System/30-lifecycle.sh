@@ -292,6 +292,46 @@ case_gc_takes_expired_prepared_pods() {
     expect_equal '' "$(leftovers)" 'left behind'
 }
 
+# What a boot takes away is taken away by hand; with a real boot: `boot: pods of another data directory …`.
+case_pod_of_another_data_directory() {
+    local other=$WORK/other
+    UUID=$(rkt --dir="$other" --insecure-options=image prepare "$IMAGES/busybox.aci" --exec=/bin/true)
+    expect_equal "$other" "$(readlink "$DATA/elsewhere/$UUID")" 'the link'
+    rm "/run/rkt/pods/$UUID"
+    systemctl start "pod@$UUID"
+    rkt --dir="$other" status --wait=60s "$UUID" >/dev/null
+    expect_equal exited "$(rkt --dir="$other" status "$UUID" | sed -n 's/^state=//p')" state
+    # Not what another user could have put there.
+    rm "/run/rkt/pods/$UUID"
+    chown 65534 "$other/pods/run"
+    expect_status 1 systemctl start "pod@$UUID"
+    expect_contains "$(journalctl --unit="pod@$UUID" --lines=20 --output=cat)" \
+        "$other/pods/run belongs to user 65534" 'the log'
+    chown 0 "$other/pods/run"
+    # Collecting the default directory leaves it alone as long as the pod is there.
+    rkt gc
+    expect_equal "$other" "$(readlink "$DATA/elsewhere/$UUID")" 'the link after gc'
+    expect_status 0 rkt --dir="$other" rm "$UUID"
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_gc_removes_links_to_pods_that_are_gone() {
+    local other=$WORK/other
+    UUID=$(rkt --dir="$other" --insecure-options=image prepare "$IMAGES/busybox.aci" --exec=/bin/true)
+    rm "/run/rkt/pods/$UUID"
+    mv "$other" "$other.unmounted"
+    expect_status 0 rkt gc
+    expect_equal "$other" "$(readlink "$DATA/elsewhere/$UUID")" 'the link while the directory is not there'
+    expect_status 1 systemctl start "pod@$UUID"
+    expect_contains "$(journalctl --unit="pod@$UUID" --lines=20 --output=cat)" \
+        "was prepared in the data directory $other" 'the log'
+    systemctl reset-failed "pod@$UUID"
+    mv "$other.unmounted" "$other"
+    rm -r "$other/pods/prepared/$UUID"
+    expect_status 0 rkt gc
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
 case_gc_service_runs() {
     expect_status 0 systemctl start rkt-gc.service
     expect_equal success "$(property rkt-gc.service Result)" 'the result'

@@ -165,6 +165,18 @@ case_kill_of_run_at_any_call() {
     expect_equal '' "$(leftovers)" 'left behind'
 }
 
+case_pod_of_a_run_that_was_killed_early_expires() {
+    app one 'echo hello'
+    # Its first word to systemd.
+    killed connect 1 rkt --insecure-options=image run --net=none "${APP[@]}"
+    UUID=$(rkt list --full --no-legend | awk '{ print $1 }')
+    expect_equal prepared "$(state_of)" state
+    expect_status 0 rkt gc --grace-period=0s
+    expect_equal prepared "$(state_of)" 'state after a collection within its time'
+    expect_status 0 rkt gc --expire-prepared=0s
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
 case_kill_of_pod_start_at_any_call() {
     local call number
     for call in clone mkdirat openat mknodat sendto poll sendmsg write renameat; do

@@ -96,6 +96,29 @@ case_unknown_and_malformed_flags() {
     expect_equal "$before" "$(everything)" 'pods and images'
 }
 
+case_what_is_not_utf8_is_refused_by_name() {
+    local before id bad=$'x\xff' shown='x\xff' flag
+    before=$(everything)
+    id=$(busybox)
+    for flag in --environment=A= --environment= --exec= --working-dir=/ --user= --name=; do
+        refused "argument 4, \"$flag$shown" RKT run "$id" "$flag$bad"
+        refused "argument 4, \"$flag$shown" RKT prepare "$id" "$flag$bad"
+    done
+    refused "argument 3, \"--hostname=$shown\", is not UTF-8" RKT run --hostname="$bad" "$id"
+    refused "argument 3, \"--set-env=A=$shown\", is not UTF-8" RKT run --set-env="A=$bad" "$id"
+    refused "argument 6, \"$shown\", is not UTF-8" RKT run "$id" -- a "$bad"
+    refused "argument 2, \"$shown\", is not UTF-8" rkt status "$bad"
+    printf 'A=1\nB=%s\n' "$bad" >"$WORK/environment"
+    refused "$WORK/environment is not UTF-8" RKT run --set-env-file="$WORK/environment" "$id"
+    refused 'environment variable "BAD" is not UTF-8' env BAD="$bad" rkt --insecure-options=image run --inherit-env "$id"
+    refused "environment variable \"$shown\" is not UTF-8" \
+        env "$bad=1" rkt --insecure-options=image prepare --inherit-env "$id"
+    expect_equal "$before" "$(everything)" 'pods and images'
+    # Who does not ask for the environment may have what it likes in it.
+    app one true
+    BAD=$bad expect_status 0 run_pod
+}
+
 case_files_of_flags_that_are_not_there() {
     refused /nowhere RKT run --set-env-file=/nowhere "$(busybox)"
     refused /nowhere rkt stop --uuid-file=/nowhere || expect_status 1 rkt stop --uuid-file=/nowhere

@@ -179,7 +179,7 @@ all_leftovers() {
     mounts_of_rkt | sed 's/^/mount /'
     processes_of_rkt | sed 's/^/process /'
     find "$DATA"/pods -mindepth 2 -maxdepth 2 2>/dev/null || true
-    find /run/rkt/pods /run/rkt/apps -mindepth 1 -maxdepth 1 2>/dev/null || true
+    find "$DATA/elsewhere" /run/rkt/pods /run/rkt/apps -mindepth 1 -maxdepth 1 2>/dev/null || true
     find /run/systemd/system /run/systemd/system.control /run/systemd/transient /etc/systemd/system \
         /run/systemd/units /etc/systemd /run/systemd /var/log/journal -maxdepth 1 \
         \( -name '*rkt-????????-*' -o -name 'pod@?*' -o -name 'rkt-????????????????????????????????.slice' \) \

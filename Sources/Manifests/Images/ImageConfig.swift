@@ -6,7 +6,8 @@ public struct ImageConfig: Sendable, Hashable {
     public var name: String?
     /// The program and its fixed arguments (appc: `exec`; OCI: `Entrypoint`).
     public var entrypoint: [String] = []
-    /// Arguments that a user's arguments replace (OCI: `Cmd`; appc: none).
+    /// Further arguments behind these (OCI: `Cmd`; appc: none). A user's arguments do not replace them: they follow, and
+    /// only another program (`--exec`) takes the place of both.
     public var cmd: [String] = []
     /// The environment in order, each name once.
     public var environment: [NameValue] = []
@@ -42,7 +43,7 @@ public struct ImageConfig: Sendable, Hashable {
     /// Makes the configuration of an image that says nothing.
     public init() {}
 
-    /// The command line when the user gives no arguments.
+    /// The image's whole command line: a user's arguments follow it.
     public var command: [String] { entrypoint + cmd }
 
     /// Takes over an appc manifest.
@@ -85,12 +86,12 @@ public struct ImageConfig: Sendable, Hashable {
         stopSignal = config.stopSignal.flatMap { $0.isEmpty ? nil : $0 }
         labels = (config.labels ?? [:]).sorted { $0.key < $1.key }.map { NameValue(name: $0.key, value: $0.value) }
         if let directory = config.workingDir, !directory.isEmpty {
-            workingDirectory = directory.hasPrefix("/") ? directory : "/\(directory)"
+            workingDirectory = directory.utf8.first == UInt8(ascii: "/") ? directory : "/\(directory)"
         }
         if let text = config.user, !text.isEmpty {
-            let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            if !parts[0].isEmpty { user = String(parts[0]) }
-            if parts.count == 2, !parts[1].isEmpty { group = String(parts[1]) }
+            let parts = text.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+            if !parts[0].isEmpty { user = String(Substring(parts[0])) }
+            if parts.count == 2, !parts[1].isEmpty { group = String(Substring(parts[1])) }
         }
         ports = try config.exposedPorts.map { try Self.port($0, name: name) }
         mountPoints = try Self.mountPoints(config.volumes, name: name)
@@ -100,17 +101,20 @@ public struct ImageConfig: Sendable, Hashable {
         }
     }
 
-    /// `NAME=VALUE` lines; of a name given twice the last value counts, at the place of the first.
+    /// `NAME=VALUE` lines; of a name given twice the last value counts, at the place of the first. Names are bytes: two
+    /// that only read the same are two.
     private static func environment(_ lines: [String]) -> [NameValue] {
         var variables: [NameValue] = []
-        var places: [String: Int] = [:]
+        var places: [[UInt8]: Int] = [:]
         for line in lines {
-            guard let equals = line.firstIndex(of: "="), equals != line.startIndex else { continue }
-            let pair = NameValue(name: String(line[..<equals]), value: String(line[line.index(after: equals)...]))
-            if let place = places[pair.name] {
+            let bytes = line.utf8
+            guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex else { continue }
+            let pair = NameValue(name: String(line[..<equals]), value: String(line[bytes.index(after: equals)...]))
+            let name = Array(pair.name.utf8)
+            if let place = places[name] {
                 variables[place] = pair
             } else {
-                places[pair.name] = variables.count
+                places[name] = variables.count
                 variables.append(pair)
             }
         }

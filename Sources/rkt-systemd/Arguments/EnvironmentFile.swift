@@ -15,16 +15,17 @@ enum EnvironmentFile {
     /// - Throws: ``RktError`` with `invalidData` for a line that is none, or a name that is set twice.
     static func parse(_ text: String, path: String) throws -> [(name: String, value: String)] {
         var result: [(name: String, value: String)] = []
-        var names: Set<String> = []
-        for line in text.split(omittingEmptySubsequences: true, whereSeparator: { $0 == "\n" || $0 == "\r\n" }) {
-            guard !line.hasPrefix("#"), !line.hasPrefix(";") else { continue }
-            guard let pair = FlagValue.pair(String(line)), !line.utf8.contains(0) else {
+        var names: Set<[UInt8]> = []
+        for untrimmed in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            let line = untrimmed.last == UInt8(ascii: "\r") ? untrimmed.dropLast() : untrimmed
+            guard let first = line.first, first != UInt8(ascii: "#"), first != UInt8(ascii: ";") else { continue }
+            guard let pair = FlagValue.pair(String(Substring(line))), !line.contains(0) else {
                 throw RktError(
                     .invalidData,
                     "environment variable must be specified as name=value (file \(FlagValue.quoted(path)))"
                 )
             }
-            guard names.insert(pair.key).inserted else {
+            guard names.insert(Array(pair.key.utf8)).inserted else {
                 throw RktError(
                     .invalidData,
                     "environment variable \(FlagValue.quoted(pair.key)) already set (file \(FlagValue.quoted(path)))"

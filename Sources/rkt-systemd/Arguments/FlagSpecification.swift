@@ -100,7 +100,7 @@ struct FlagValues: Sendable, Equatable {
     func pairs(_ name: String) -> [(key: String, value: String)] {
         var result: [(key: String, value: String)] = []
         for pair in strings(name).compactMap({ FlagValue.pair($0) }) {
-            result.removeAll { $0.key == pair.key }
+            result.removeAll { FlagValue.isSame($0.key, pair.key) }
             result.append(pair)
         }
         return result

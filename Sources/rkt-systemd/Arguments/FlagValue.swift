@@ -26,6 +26,14 @@ enum FlagValue {
         }
     }
 
+    /// Whether two names are the same byte for byte: Swift takes texts for equal that only read the same.
+    ///
+    /// - Parameters:
+    ///   - name: A name.
+    ///   - other: Another.
+    /// - Returns: Whether they are the same.
+    static func isSame(_ name: String, _ other: String) -> Bool { name.utf8.elementsEqual(other.utf8) }
+
     /// The two sides of `KEY=VALUE`.
     ///
     /// - Parameter text: The text; the value may contain more `=`.

@@ -96,7 +96,7 @@ private struct RunArgumentsParser {
         }
         hasArguments = true
         let end = rest.firstIndex(of: "---") ?? rest.endIndex
-        result.apps[result.apps.count - 1].arguments = rest[..<end].filter { !$0.isEmpty }
+        result.apps[result.apps.count - 1].arguments = Array(rest[..<end])
         rest = rest[end...].dropFirst()
     }
 
@@ -105,12 +105,12 @@ private struct RunArgumentsParser {
         guard let first = body.first, first != "-", first != "=" else {
             throw RktError(.invalidArgument, "bad flag syntax: \(token)")
         }
-        let equals = body.firstIndex(of: "=")
+        let equals = body.utf8.firstIndex(of: UInt8(ascii: "="))
         let name = String(body[..<(equals ?? body.endIndex)])
         guard let flag = table[name] else {
             throw RktError(.invalidArgument, "unknown flag: --\(TerminalText.sanitized(name))")
         }
-        let value = try value(of: flag, token, equals.map { String(body[body.index(after: $0)...]) })
+        let value = try value(of: flag, token, equals.map { String(body[body.utf8.index(after: $0)...]) })
         if flag.scope == .app {
             guard !result.apps.isEmpty else {
                 throw RktError(.invalidArgument, "--\(name) must follow an image")
@@ -163,9 +163,9 @@ private struct RunArgumentsParser {
             guard values.string(flag.key) != nil else { return }
             throw RktError(.invalidArgument, "--\(flag.name) specified multiple times\(place)")
         case .collectsKeys:
-            guard let key = FlagValue.pair(value)?.key, values.pairs(flag.key).contains(where: { $0.key == key }) else {
-                return
-            }
+            guard let key = FlagValue.pair(value)?.key,
+                values.pairs(flag.key).contains(where: { FlagValue.isSame($0.key, key) })
+            else { return }
             throw RktError(
                 .invalidArgument,
                 "invalid argument \(FlagValue.quoted(value)) for --\(flag.name): key \(FlagValue.quoted(key)) already set"

@@ -118,15 +118,18 @@ enum RunFlags {
         FlagSpecification("group", .app, help: "The group to run as: a name, a number, or a file of the image") {
             try FlagValue.checkLine($0)
         },
-        FlagSpecification("supplementary-gids", .app, help: "Further groups, comma-separated numbers") { list in
-            // The largest id means "none" to the kernel.
-            for gid in FlagValue.list(list) where UInt32(gid).map({ $0 == .max }) ?? true {
+        FlagSpecification("supplementary-gids", .app, help: "Further groups, comma-separated numbers; none if empty") {
+            list in
+            // Nothing is no group. The largest id means "none" to the kernel.
+            for gid in list.isEmpty ? [] : FlagValue.list(list) where UInt32(gid).map({ $0 == .max }) ?? true {
                 throw RktError(.invalidArgument, "--supplementary-gids must be integers")
             }
         },
         FlagSpecification("working-dir", .app, help: "The app's working directory") {
             try FlagValue.checkLine($0)
-            guard $0.hasPrefix("/") else { throw RktError(.invalidArgument, "it must be an absolute path") }
+            guard $0.utf8.first == UInt8(ascii: "/") else {
+                throw RktError(.invalidArgument, "it must be an absolute path")
+            }
         },
         FlagSpecification("readonly-rootfs", .app, help: "Whether the app's root file system is read-only") {
             guard (try? FlagValue.bool($0)) != nil else {

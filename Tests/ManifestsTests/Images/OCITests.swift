@@ -160,6 +160,18 @@ import Testing
         #expect(config.mountPoints.map(\.name.description) == ["volume-data"])
     }
 
+    /// A combining mark behind a separator is not part of it, and names that only read the same are two.
+    @Test func userAndEnvironmentAreTakenByBytes() throws {
+        let config = try config(
+            #"{"User":"app:\u0301g","Env":["A=\u0301x","caf\u00e9=1","cafe\u0301=2","caf\u00e9=3"],"WorkingDir":"/\u0301"}"#
+        )
+        #expect(config.user == "app" && config.group == "\u{301}g" && config.workingDirectory == "/\u{301}")
+        #expect(
+            config.environment.map { Array($0.name.utf8) } == ["A", "caf\u{E9}", "cafe\u{301}"].map { Array($0.utf8) }
+        )
+        #expect(config.environment.map(\.value) == ["\u{301}x", "3", "2"])
+    }
+
     @Test(arguments: [
         #"{"ExposedPorts":{"0/tcp":{}}}"#, #"{"ExposedPorts":{"80/x":{}}}"#, #"{"ExposedPorts":{"70000":{}}}"#,
         #"{"Volumes":{"data":{}}}"#, #"{"Cmd":["a\u0000b"]}"#, #"{"Env":{"A":"1"}}"#, #"{"User":1}"#,

@@ -24,6 +24,31 @@ case_prepared_pod_survives_a_reboot() {
     expect_clean
 }
 
+case_pods_of_another_data_directory_survive_a_reboot() {
+    local enabled
+    there() { inside rkt --dir=/var/lib/other "$@"; }
+    prepare_there() {
+        UUID=$(there --insecure-options=image prepare /root/images/busybox.aci --name=one --exec=/bin/sh -- \
+            -c "$LIVES" 2>/dev/null)
+    }
+    prepare_there
+    enabled=$UUID
+    inside systemctl --quiet enable "pod@$enabled"
+    prepare_there
+    machine reboot "$RKT_MACHINE"
+    expect_equal active "$(inside systemctl is-active "pod@$enabled")" 'the enabled unit'
+    expect_equal running "$(there status "$enabled" | sed -n 's/^state=//p')" 'state of the enabled pod'
+    inside systemctl start "pod@$UUID"
+    expect_equal running "$(there status "$UUID" | sed -n 's/^state=//p')" 'state of the other'
+    machine reset "$RKT_MACHINE"
+    expect_equal active "$(inside systemctl is-active "pod@$enabled")" 'the enabled unit after a power loss'
+    inside systemctl start "pod@$UUID"
+    inside systemctl --quiet disable "pod@$enabled"
+    there stop "$UUID" "$enabled"
+    there rm "$UUID" "$enabled"
+    expect_clean
+}
+
 case_running_pod_is_exited_after_a_reboot() {
     start_pod one "$LIVES"
     machine reboot "$RKT_MACHINE"
