@@ -122,7 +122,11 @@ uninstall_all() {
     done < <(files)
     # Only our own directory: the others belong to everybody.
     rmdir "$destination$libexec" 2>/dev/null || true
-    if [[ -z $destination && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
+    if [[ -z $destination && -d /run/systemd/system ]]; then
+        # Pods that run go on, and their slice with them.
+        [[ -n $(systemctl list-units --plain --no-legend 'pod@*.service' 'rkt-*.service') ]] || systemctl stop rkt.slice
+        systemctl daemon-reload
+    fi
 }
 
 # On a running system: the group, the directories, and a systemd that knows the units.

@@ -230,6 +230,14 @@ static inline int close_range(unsigned first, unsigned last, unsigned flags) {
     long syscall(long, ...);
     return (int)syscall(436, first, last, flags);
 }
+static inline int process_descriptor(pid_t pid) {
+    long syscall(long, ...);
+    return (int)syscall(434, pid, 0);
+}
+static inline int signal_process(int process, int signal) {
+    long syscall(long, ...);
+    return (int)syscall(424, process, signal, 0L, 0);
+}
 // fork(2) into new namespaces, as a sibling: a child of this process's own parent.
 static inline int fork_sibling(unsigned long namespaces) {
     long syscall(long, ...);

@@ -68,6 +68,7 @@ extension ConnectionCore {
             throw error
         }
         if call.noReply { dbus_message_set_no_reply(message, 1) }
+        if !call.startsService { dbus_message_set_auto_start(message, 0) }
         if call.allowsInteractiveAuthorization { dbus_message_set_allow_interactive_authorization(message, 1) }
         return message
     }

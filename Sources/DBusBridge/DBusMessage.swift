@@ -14,6 +14,8 @@ public struct DBusCall: Sendable {
     public var noReply: Bool
     /// Whether the service may ask the user for a password (polkit).
     public var allowsInteractiveAuthorization: Bool
+    /// Whether the bus starts the service when it is not there.
+    public var startsService = true
 
     /// Makes a call.
     ///

@@ -89,7 +89,7 @@ enum AppPlanning {
         let account = user.name ?? "\(user.uid)"
         complete([
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("SHELL", "/bin/sh"),
-            ("USER", account), ("LOGNAME", account), ("HOME", user.home ?? "/"), ("container", "rkt"),
+            ("USER", account), ("LOGNAME", account), ("HOME", user.home ?? "/"),
         ])
         override([("AC_APP_NAME", name)])
         return result

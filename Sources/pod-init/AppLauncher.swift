@@ -27,8 +27,10 @@ enum AppLauncher {
         let main = app.create()
         // By now the app's process is systemd's own child, so that its end is the unit's; it still waits to be started,
         // so that it cannot end before systemd knows it.
+        let guardian = StartGuard(of: main)
         Notify.send(Text("MAINPID=") + main + "\nREADY=1")
         app.start()
+        guardian.dismiss()
         _exit(0)
     }
 }

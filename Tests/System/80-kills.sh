@@ -1,19 +1,68 @@
 # shellcheck shell=bash
 # SIGKILL at any moment: afterwards no process, mount, namespace or machine is left, and `list` tells the truth.
 
-# What no killed pod may leave, before gc: a directory at most.
+# What no killed pod may leave, before gc: a directory at most. It looks before it touches anything: a pod that counts
+# as ended has no app that runs.
 expect_nothing_alive() {
-    # The apps' units may end after the pod's: nothing to stop, but something to wait for.
-    systemctl stop 'rkt-????????-*.service'
+    local ending machine
+    expect_equal '' "$(processes_of_apps)" "apps' processes"
+    # The apps' units may end after the pod's. A stop job waits for those that are ending; for one that is not, it would
+    # hide that.
+    ending=$(units_in deactivating)
+    # shellcheck disable=SC2086 # one word each
+    [[ -z $ending ]] || systemctl stop $ending
+    expect_equal '' "$(units_in active,activating,reloading,deactivating)" 'units'
     expect_equal '' "$(processes_of_rkt)" 'processes'
     expect_equal '' "$(mounts_of_rkt)" 'mounts'
-    expect_equal '' "$(pgrep -a sleep || true)" "apps' processes"
-    expect_equal '' "$(machinectl list --no-legend)" 'machines'
+    expect_equal '' "$(pgrep -a sleep || true)" "apps' processes outside"
     expect_equal '' "$(lsns --noheadings --output=COMMAND --type=net | grep -vE 'systemd|init' || true)" 'network namespaces'
+    # machined hears of an end from systemd.
+    for machine in $(machinectl list --no-legend | awk '{ print $1 }'); do
+        wait_for_record "Machine $machine terminated" '' SYSLOG_IDENTIFIER=systemd-machined
+    done
+    expect_equal '' "$(machinectl list --no-legend)" 'machines'
 }
 
-# The state of the one pod there is.
-only_state() { rkt list --no-legend --full | awk -F'\t+' 'NR == 1 { print $4 }'; }
+# Of pods and apps, the units in one of these states.
+units_in() {
+    systemctl list-units --plain --no-legend --state="$1" 'pod@*.service' 'rkt-????????-*.service' | awk '{ print $1 }'
+}
+
+# What runs in the pods' cgroups, but for the programs that begin and end a unit.
+processes_of_apps() {
+    local file pid name
+    find /sys/fs/cgroup/rkt.slice -name cgroup.procs 2>/dev/null | while read -r file; do
+        while read -r pid; do
+            name=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
+            [[ $name =~ ^(pod-init|crun|rkt|systemctl|\(.*)$ ]] || echo "$pid $name ${file%/*}"
+        done < <(cat "$file" 2>/dev/null)
+    done
+}
+
+# Returns when systemd has done all it was asked to do with the units of the pods there are: what is ordered after a
+# unit waits for its job.
+wait_for_jobs() {
+    local units=()
+    readarray -t units < <(systemctl list-units --all --plain --no-legend 'pod@*.service' 'rkt-????????-*.service' |
+        awk '{ print $1 }')
+    systemd-run --quiet --wait --collect --property=After="${units[*]}" true
+}
+
+# wait_for_record TEXT CURSOR MATCH...: returns when the journal has a line with TEXT, after the cursor if there is one.
+wait_for_record() {
+    local line journal reader text=$1 after=${2:+--after-cursor=$2} found=false
+    shift 2
+    exec {journal}< <(exec journalctl --follow --lines=all ${after:+"$after"} --output=cat "$@")
+    reader=$!
+    while IFS= read -r -t 60 -u "$journal" line; do
+        [[ $line != *"$text"* ]] || { found=true; break; }
+    done
+    kill "$reader" 2>/dev/null || true
+    exec {journal}<&-
+    $found || fail "no line with '$text' in the journal"
+}
+
+journal_cursor() { journalctl --quiet --lines=1 --show-cursor --output=cat | sed -n 's/^-- cursor: //p'; }
 
 case_kill_of_the_init() {
     app one 'echo ready; exec sleep 1000'
@@ -71,15 +120,26 @@ case_restart_of_machined() {
 }
 
 case_kill_of_the_bus() {
+    local first cursor
     app one "$LIVES"
     start_pod
     wait_for_line ready
+    first=$UUID
+    start_pod
+    wait_for_line ready
+    cursor=$(journal_cursor)
     systemctl kill --signal=KILL dbus.service
     systemctl reset-failed dbus.service 2>/dev/null || true
     systemctl start dbus.service
     expect_equal running "$(state_of)" state
     expect_status 0 rkt stop "$UUID"
     expect_equal 0 "$(app_status one)" 'status of the app'
+    # machined stays on the bus that is gone. systemd ends it, since 258 only after a while, and before that nobody
+    # answers in its name.
+    wait_for_record 'Deactivated successfully' "$cursor" _PID=1 UNIT=systemd-machined.service
+    expect_equal "rkt-$first" "$(machinectl list --no-legend | awk '{ print $1 }')" machines
+    expect_status 0 rkt stop "$first"
+    expect_nothing_alive
 }
 
 case_kill_of_the_bus_while_a_pod_starts() {
@@ -152,14 +212,14 @@ case_kill_of_run_at_any_call() {
     for call in mkdirat openat2 renameat2 renameat connect sendmsg recvmsg sendto; do
         for number in 1 3 6; do
             killed "$call" "$number" rkt --insecure-options=image run --net=none "${APP[@]}"
-            # What was started ends by itself; what is about to be started is stopped.
+            # What was started ends by itself, and what was only asked for is started first.
+            wait_for_jobs
             for uuid in $(rkt list --full --no-legend | awk '/\trunning\t/ { print $1 }'); do
                 rkt status --wait=60s "$uuid" >/dev/null || fail "pod $uuid goes on after $call number $number"
             done
-            systemctl stop 'pod@*.service'
+            expect_nothing_alive
         done
     done
-    expect_nothing_alive
     expect_lacks "$(rkt list --no-legend)" running 'the list'
     expect_status 0 rkt gc --grace-period=0s --expire-prepared=0s
     expect_equal '' "$(leftovers)" 'left behind'
@@ -184,33 +244,77 @@ case_kill_of_pod_start_at_any_call() {
             APP=()
             app one 'exec sleep 1000'
             UUID=$(RKT prepare "${APP[@]}")
-            # systemd starts it under strace.
+            # systemd starts it under strace, which is no parent of it: the init is to be systemd's own child.
             mkdir -p "/run/systemd/system/pod@$UUID.service.d"
-            printf '[Service]\nExecStart=\nExecStart=strace --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
+            printf '[Service]\nExecStart=\nExecStart=strace --daemonize --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
                 "$call" "$call" "$number" "$(dirname "$(command -v rkt)")/../lib/rkt/pod-init" >"/run/systemd/system/pod@$UUID.service.d/kill.conf"
             systemctl start "pod@$UUID" 2>/dev/null || true
             systemctl stop "pod@$UUID" 2>/dev/null || true
             rm -r "/run/systemd/system/pod@$UUID.service.d"
-            expect_nothing_alive
+            # Launchers that waited for the init give up.
+            wait_for_jobs
+            (expect_nothing_alive) || fail "after $call $number: $(<"$WORK/why")"
             expect_match "$(state_of)" '^(prepared|exited)$' "state after $call number $number"
         done
     done
     systemctl daemon-reload
 }
 
-case_kill_of_crun_between_create_and_start() {
-    # A runtime that is killed when it has made the container, which then waits to be started.
+case_kill_of_crun_at_any_call() {
+    # A runtime that is killed while it makes the container, or when it has made it and it waits to be started.
+    local call number status
     cp /usr/bin/crun "$WORK/crun.real"
-    printf '#!/bin/sh\n%s "$@"\nfor word; do [ "$word" != create ] || kill -KILL $$; done\n' "$WORK/crun.real" \
-        >"$WORK/crun"
+    cat >"$WORK/crun" <<EOF
+#!/bin/sh
+case "\$*" in *" create "*) ;; *) exec $WORK/crun.real "\$@" ;; esac
+read -r call number <$WORK/moment
+strace --quiet=all --output=/dev/null --trace="\$call" --inject="\$call:signal=KILL:when=\$number" $WORK/crun.real "\$@"
+kill -KILL \$\$
+EOF
     chmod +x "$WORK/crun"
     mount --bind "$WORK/crun" /usr/bin/crun
     app one 'exec sleep 1000'
-    local status=0
-    timeout 100 rkt --insecure-options=image run --net=none "${APP[@]}" >"$WORK/output" 2>&1 || status=$?
+    for call in openat write clone clone3 mkdir sendmsg close execve exit_group; do
+        for number in 1 2 10; do
+            [[ $call != execve ]] || ((number > 1)) || continue
+            echo "$call $number" >"$WORK/moment"
+            status=0
+            timeout 100 rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+                >"$WORK/output" 2>&1 || status=$?
+            if ((status == 0 || status == 124)); then
+                umount /usr/bin/crun
+                fail "status $status after $call number $number: $(<"$WORK/output")"
+            fi
+            (expect_nothing_alive) || {
+                umount /usr/bin/crun
+                fail "after $call number $number: $(<"$WORK/why")"
+            }
+        done
+    done
     umount /usr/bin/crun
-    ((status != 0 && status != 124)) || fail "status $status: $(<"$WORK/output")"
-    expect_nothing_alive
+}
+
+case_kill_of_a_launcher_after_its_hand_over() {
+    # systemd knows the app as the unit's main process, and nobody will start it any more.
+    local call moment status
+    for call in sendmsg poll unlinkat; do
+        APP=()
+        app one 'exec sleep 1000'
+        UUID=$(RKT prepare "${APP[@]}")
+        moment="when=1"
+        # The first times, it waits for the pod.
+        [[ $call != poll ]] || moment="when=2+"
+        mkdir -p "/run/systemd/system/$(unit_of one).d"
+        printf '[Service]\nExecStart=\nExecStart=strace --daemonize --quiet=all --output=%s --trace=%s --inject=%s:signal=KILL:%s %s app %s one %s /usr/bin/crun\n' \
+            "$WORK/trace" "$call" "$call" "$moment" "$(dirname "$(command -v rkt)")/../lib/rkt/pod-init" "$UUID" "$DATA" \
+            >"/run/systemd/system/$(unit_of one).d/kill.conf"
+        status=0
+        timeout 60 rkt run-prepared "$UUID" >"$WORK/output" 2>&1 || status=$?
+        expect_contains "$(<"$WORK/trace")" 'killed by SIGKILL' "the launcher at $call"
+        ((status != 0 && status != 124)) || fail "status $status after $call: $(<"$WORK/output")"
+        expect_equal exited "$(state_of)" "state after $call"
+        expect_nothing_alive
+    done
 }
 
 case_kill_of_stop_at_any_call() {

@@ -79,7 +79,7 @@ case_unknown_and_malformed_flags() {
     refused name RKT run "$id" --name='not a name'
     refused name RKT run "$id" --name="$(printf 'x%.0s' {1..300})"
     refused oom RKT run "$id" --oom-score-adj=1001
-    refused CAP_NOTHING RKT run "$id" --caps-retain=CAP_NOTHING
+    refused '"CAP_NOTHING" is no capability' RKT run "$id" --caps-retain=CAP_NOTHING
     refused caps RKT run "$id" --caps-retain=CAP_KILL --caps-remove=CAP_CHOWN
     refused gids RKT run "$id" --supplementary-gids=a
     refused hostname RKT run --hostname="$(printf 'x%.0s' {1..100})" "$id"
@@ -126,14 +126,23 @@ case_files_of_flags_that_are_not_there() {
 }
 
 case_uuids() {
-    local command
-    for command in 'status' 'stop' 'rm' 'cat-manifest' 'logs' 'run-prepared'; do
-        # Where several may be named, a line that counts them follows.
-        expect_status 254 rkt "$command" ffffffff
-        expect_contains "$ERR" 'no matches found for "ffffffff"' 'the error'
-        expect_status 254 rkt "$command" ../../etc
+    local command text end
+    for command in status stop rm cat-manifest logs run-prepared; do
+        # Where several may be named, a line that counts those that failed follows.
+        case $command in
+            stop) end=$'\nstop: failed to stop 1 pod(s)' ;;
+            rm) end=$'\nrm: failed to remove one or more pods' ;;
+            *) end='' ;;
+        esac
+        for text in ffffffff ../../etc; do
+            expect_status 254 rkt "$command" "$text"
+            expect_equal "$command: unable to resolve UUID: no matches found for \"$text\"$end" "$ERR" 'the error'
+            expect_equal '' "$OUT" 'standard output'
+        done
         expect_status 254 rkt "$command" ''
+        expect_equal "$command: unable to resolve UUID: UUID cannot be empty$end" "$ERR" 'the error'
         expect_status 254 rkt "$command"
+        expect_match "$ERR" "^$command: [^"$'\n'"]*(UUID|uuid)[^"$'\n'"]*$" 'the error'
     done
 }
 

@@ -12,11 +12,14 @@ enter() {
     # If the holder was killed, that number may be another process by now.
     [[ $(cat "/proc/$init/cgroup" 2>/dev/null) == *"${cgroup##*/}"* ]] || die "machine '$name' is off"
     echo "$BASHPID" >"$cgroup/machine-run/cgroup.procs"
-    # If nsenter is killed, the command gets a signal rather than living on unseen.
-    exec nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup \
+    # A shell makes the child that is in the PID namespace, as nsenter would stop with a child that is stopped: a
+    # soft-reboot stops all processes before it kills them, and nothing out here would let nsenter go on.
+    # If that shell is killed, the command gets a signal rather than living on unseen.
+    # shellcheck disable=SC2016 # for the shell in there
+    exec nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup --no-fork \
         env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         HOME=/root USER=root LOGNAME=root SHELL=/bin/bash TERM="${TERM:-dumb}" LANG=C.UTF-8 \
-        setpriv --pdeathsig TERM "$@"
+        sh -c '"$@"; exit $?' sh setpriv --pdeathsig TERM "$@"
 }
 
 command_run() {

@@ -51,6 +51,7 @@ case_pods_of_another_data_directory_survive_a_reboot() {
 
 case_running_pod_is_exited_after_a_reboot() {
     start_pod one "$LIVES"
+    wait_until_ready
     machine reboot "$RKT_MACHINE"
     expect_equal exited "$(state_of)" state
     expect_equal 0 "$(inside rkt status "$UUID" | sed -n 's/^app-one=//p')" 'status of the app, which was told to end'
@@ -108,18 +109,34 @@ case_soft_reboot() {
     local version
     version=$(inside systemctl --version | awk 'NR == 1 { print $2 + 0 }')
     ((version >= 254)) || skip "needs systemd 254 or later, this is $version"
+    prepare_pod enabled "$LIVES"
+    local enabled=$UUID
+    inside systemctl --quiet enable "pod@$enabled"
+    start_pod ended 'exit 3' || true
+    local ended=$UUID
+    inside rkt status --wait=60s "$ended" >/dev/null
+    # It is failed, as it should be; what comes next must not be.
+    inside systemctl reset-failed
     start_pod one "$LIVES"
-    local first=$UUID
-    prepare_pod two "$LIVES"
-    inside systemctl --quiet enable "pod@$UUID"
+    wait_until_ready
     machine soft-reboot "$RKT_MACHINE"
-    expect_equal exited "$(state_of "$first")" 'state of the pod that ran'
-    expect_equal running "$(state_of)" 'state of the enabled pod'
-    inside systemctl start "pod@$first"
-    expect_equal running "$(state_of "$first")" 'state when started again'
-    expect_equal 2 "$(inside machinectl list --no-legend | wc -l)" machines
-    inside systemctl --quiet disable "pod@$UUID"
-    inside rkt stop "$UUID" "$first"
+    expect_equal '' "$(inside systemctl list-units --failed --plain --no-legend)" 'failed units'
+    expect_equal "$enabled" "$(inside rkt list --full --no-legend | awk '/\trunning\t/ { print $1 }')" 'the pods that run'
+    expect_equal exited "$(state_of)" 'state of the pod that ran'
+    expect_equal 0 "$(inside rkt status "$UUID" | sed -n 's/^app-one=//p')" 'status of the app, which was told to end'
+    expect_equal 'ready ending' "$(log_of "$UUID")" 'its log'
+    expect_equal 3 "$(inside rkt status "$ended" | sed -n 's/^app-ended=//p')" 'status of the app that had ended before'
+    expect_equal "rkt-$enabled" "$(inside machinectl list --no-legend | awk '{ print $1 }')" machines
+    # What systemd has kept of their units in /run does for the next start.
+    inside systemctl start "pod@$UUID"
+    inside systemctl start "pod@$ended" || true
+    inside rkt status --wait=60s "$ended" >/dev/null
+    expect_equal 3 "$(inside rkt status "$ended" | sed -n 's/^app-ended=//p')" 'status of its app when started again'
+    expect_equal running "$(state_of)" 'state when started again'
+    expect_equal "$(printf 'rkt-%s\n' "$UUID" "$enabled" | sort)" \
+        "$(inside machinectl list --no-legend | awk '{ print $1 }' | sort)" 'machines at the end'
+    inside systemctl --quiet disable "pod@$enabled"
+    inside rkt stop "$UUID" "$enabled"
     expect_clean
 }
 

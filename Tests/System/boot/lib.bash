@@ -50,6 +50,15 @@ prepare_pod() {
 
 state_of() { inside rkt status "${1:-$UUID}" | sed -n 's/^state=//p'; }
 
+# The app of the pod, a $LIVES, hears from now on that it shall end.
+wait_until_ready() {
+    # shellcheck disable=SC2016 # for the shell in there
+    shell 'grep --quiet ready < <(exec journalctl --namespace="rkt-$1" --follow --lines=all --output=cat)' "$UUID"
+}
+
+# log_of UUID: what its apps have said, on one line.
+log_of() { inside rkt logs "$1" | sed -E 's/^[^ ]+\[[0-9]+\]: //' | paste -sd' '; }
+
 # expect_clean: gc takes all pods, and then nothing of them is left.
 expect_clean() {
     inside rkt gc --grace-period=0s --expire-prepared=0s >/dev/null 2>&1

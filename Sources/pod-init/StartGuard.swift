@@ -1,0 +1,31 @@
+import CMusl
+
+/// Kills an app whose launcher dies between the hand-over and the app's start. systemd then watches the app and not the
+/// launcher any more: it would take for running what waits for ever to be started.
+struct StartGuard {
+    private let pipe: Int32
+
+    /// Forks the guard, a process that lives as long as the launcher.
+    ///
+    /// - Parameter main: The app's process, which waits to be started.
+    init(of main: Int32) {
+        let process = check(process_descriptor(main), Text("holding the app's process"))
+        var ends: (Int32, Int32) = (0, 0)
+        let made = withUnsafeMutablePointer(to: &ends) {
+            $0.withMemoryRebound(to: Int32.self, capacity: 2) { pipe2($0, O_CLOEXEC) }
+        }
+        check(made, Text("making a pipe"))
+        if check(fork(), Text("forking")) == 0 {
+            _ = close(ends.1)
+            var byte: UInt8 = 0
+            if read(ends.0, &byte, 1) != 1 { _ = signal_process(process, SIGKILL) }
+            _exit(0)
+        }
+        _ = close(ends.0)
+        _ = close(process)
+        pipe = ends.1
+    }
+
+    /// Ends the guard: the app has been started.
+    func dismiss() { _ = write(pipe, "s", 1) }
+}
