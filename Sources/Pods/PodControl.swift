@@ -15,6 +15,11 @@ public struct PodControl: Sendable {
         self.data = data
     }
 
+    /// Tells the kernel that units will be started: call it early, and do what there is to do before the start.
+    public static func anticipateStart() {
+        CgroupMoves.anticipate()
+    }
+
     /// Starts a prepared or exited pod and returns when its apps have started.
     ///
     /// - Parameter pod: The pod.

@@ -73,6 +73,8 @@ extension PodPlan {
             ("Type", "notify"),
             // The launcher hands the app over; it is the main process only until then.
             ("NotifyAccess", "all"),
+            // For the app's root: what lets go of it last waits for the disk.
+            ("FileDescriptorStoreMax", "1"),
             ("Slice", sliceName),
         ]
         // Without one, the launcher still makes a mount namespace of its own.

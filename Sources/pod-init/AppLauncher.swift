@@ -8,6 +8,7 @@ enum AppLauncher {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         guard arguments.count >= 4 else { refuse(Text("app: too few arguments")) }
         let uuid = arguments[0]
+        forgetRoot()
         let podPath = Text(arguments[2]) + "/pods/run/" + uuid
         let pod = openFile(podPath, O_RDONLY | O_DIRECTORY)
         let appPath = podPath + "/apps/" + arguments[1]
@@ -16,7 +17,7 @@ enum AppLauncher {
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
         namespaces.bind()
         // Opened only now: the kernel does not mount what was found in another mount namespace.
-        AppRoot.mount(openFile(appPath, O_PATH | O_DIRECTORY))
+        let root = AppRoot.mount(openFile(appPath, O_PATH | O_DIRECTORY))
 
         // An app that is started again has not ended.
         let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
@@ -28,9 +29,19 @@ enum AppLauncher {
         // By now the app's process is systemd's own child, so that its end is the unit's; it still waits to be started,
         // so that it cannot end before systemd knows it.
         let guardian = StartGuard(of: main)
-        Notify.send(Text("MAINPID=") + main + "\nREADY=1")
+        Notify.send(Text("MAINPID=") + main + "\nREADY=1\nFDSTORE=1\nFDPOLL=0\nFDNAME=root", with: root)
         app.start()
         guardian.dismiss()
         _exit(0)
+    }
+
+    /// Lets go of the root of the app's last life, which systemd keeps (FDSTORE=1) and hands to the next one.
+    ///
+    /// It is kept because the last to let go of an overlay waits for its files to be on disk. That would be the app, whose
+    /// end everybody waits for; so it is systemd, once the unit is down, in a process that nobody waits for.
+    private static func forgetRoot() {
+        guard getenv("LISTEN_FDS") != nil else { return }
+        _ = close_range(3, .max, 0)
+        Notify.send(Text("FDSTOREREMOVE=1\nFDNAME=root"))
     }
 }

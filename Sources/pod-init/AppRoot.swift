@@ -7,7 +7,9 @@ enum AppRoot {
     ///
     /// Layers and directories are named by descriptor: short names, so that many layers fit into the one page the
     /// kernel takes, and no text of a path is parsed by it.
-    static func mount(_ bundle: Int32) {
+    ///
+    /// - Returns: The root's descriptor.
+    static func mount(_ bundle: Int32) -> Int32 {
         guard let list = contents(in: bundle, Text("layers")) else { fail(Text("reading the app's layers")) }
         var options = Text("lowerdir=")
         var layer = Text("")
@@ -25,15 +27,16 @@ enum AppRoot {
         if layers == 0 { refuse(Text("the app has no layers")) }
         let upper = openFile(in: bundle, Text("upper"), O_PATH | O_DIRECTORY)
         let work = openFile(in: bundle, Text("work"), O_PATH | O_DIRECTORY)
-        options = options + ",upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
+        // The one of the app's last life may still be on its way to the disk; an index would refuse a second one.
+        options = options + ",index=off,upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
         let root = path(ofDescriptor: openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY))
         let result = root.withCString { target in
             options.withCString { CMusl.mount("overlay", target, "overlay", 0, $0) }
         }
         check(result, Text("mounting the app's root"))
-        let mounted = openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY)
+        let mounted = openFile(in: bundle, Text("rootfs"), O_RDONLY | O_DIRECTORY)
         for name in ["hosts", "hostname"] as [StaticString] { provide(name, in: mounted, from: bundle) }
-        _ = close(mounted)
+        return mounted
     }
 
     /// Writes a file of `/etc` that the image does not have. Every step stays inside the app's root, whatever links

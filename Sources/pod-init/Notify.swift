@@ -3,11 +3,13 @@ import CMusl
 /// Messages to systemd (sd_notify(3)).
 enum Notify {
     /// Tells systemd, and returns when it has taken notice (its barrier).
-    static func send(_ message: Text) {
+    ///
+    /// - Parameters:
+    ///   - message: What to tell.
+    ///   - descriptor: What goes with it.
+    static func send(_ message: Text, with descriptor: Int32? = nil) {
         let fd = connect()
-        if message.withCString({ write(fd, $0, message.count) }) != message.count {
-            fail(Text("telling systemd"))
-        }
+        send(message, with: descriptor, to: fd)
         barrier(fd)
         _ = close(fd)
     }
@@ -25,30 +27,34 @@ enum Notify {
     /// Waits until systemd has read everything sent before: it closes the descriptor that comes with the message.
     private static func barrier(_ fd: Int32) {
         let ends = makePipe()
-        let text: StaticString = "BARRIER=1"
-        text.withUTF8Buffer { bytes in
-            var piece = memory_piece(base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), length: 9)
+        send(Text("BARRIER=1"), with: ends.writer, to: fd)
+        _ = close(ends.writer)
+        var end = [pollfd(fd: ends.reader, events: 0, revents: 0)]
+        while poll(&end, 1, -1) < 0, __errno_location().pointee == EINTR {}
+        _ = close(ends.reader)
+    }
+
+    private static func send(_ text: Text, with descriptor: Int32?, to fd: Int32) {
+        let sent = text.withCString { bytes in
+            var piece = memory_piece(base: UnsafeMutableRawPointer(mutating: bytes), length: text.count)
             // One control message: its length, SOL_SOCKET, SCM_RIGHTS, the descriptor, padded to eight bytes.
-            var control: (UInt, Int32, Int32, Int32, Int32) = (20, 1, 1, ends.writer, 0)
-            withUnsafeMutablePointer(to: &piece) { piece in
+            var control: (UInt, Int32, Int32, Int32, Int32) = (20, 1, 1, descriptor ?? -1, 0)
+            return withUnsafeMutablePointer(to: &piece) { piece in
                 withUnsafeMutablePointer(to: &control) { control in
                     var message = socket_message(
                         name: nil,
                         name_length: 0,
                         pieces: piece,
                         piece_count: 1,
-                        control: control,
-                        control_length: 24,
+                        control: descriptor == nil ? nil : UnsafeMutableRawPointer(control),
+                        control_length: descriptor == nil ? 0 : 24,
                         flags: 0
                     )
-                    if send_message(fd, &message, MSG_NOSIGNAL) < 0 { fail(Text("telling systemd")) }
+                    return send_message(fd, &message, MSG_NOSIGNAL)
                 }
             }
         }
-        _ = close(ends.writer)
-        var end = [pollfd(fd: ends.reader, events: 0, revents: 0)]
-        while poll(&end, 1, -1) < 0, __errno_location().pointee == EINTR {}
-        _ = close(ends.reader)
+        if sent < 0 { fail(Text("telling systemd")) }
     }
 }
 

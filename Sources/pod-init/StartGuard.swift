@@ -10,20 +10,16 @@ struct StartGuard {
     /// - Parameter main: The app's process, which waits to be started.
     init(of main: Int32) {
         let process = check(process_descriptor(main), Text("holding the app's process"))
-        var ends: (Int32, Int32) = (0, 0)
-        let made = withUnsafeMutablePointer(to: &ends) {
-            $0.withMemoryRebound(to: Int32.self, capacity: 2) { pipe2($0, O_CLOEXEC) }
-        }
-        check(made, Text("making a pipe"))
+        let ends = makePipe()
         if check(fork(), Text("forking")) == 0 {
-            _ = close(ends.1)
+            _ = close(ends.writer)
             var byte: UInt8 = 0
-            if read(ends.0, &byte, 1) != 1 { _ = signal_process(process, SIGKILL) }
+            if read(ends.reader, &byte, 1) != 1 { _ = signal_process(process, SIGKILL) }
             _exit(0)
         }
-        _ = close(ends.0)
+        _ = close(ends.reader)
         _ = close(process)
-        pipe = ends.1
+        pipe = ends.writer
     }
 
     /// Ends the guard: the app has been started.

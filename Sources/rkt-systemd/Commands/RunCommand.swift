@@ -32,6 +32,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         try RunFlags.validate(arguments)
         try Superuser.require()
+        PodControl.anticipateStart()
         let context = try PodRequestContext(arguments, command: "run")
         let pod = try context.prepare(durable: false)
         let runner = PodRunner(context.data, debug: context.debug, stages: context.stages)

@@ -19,6 +19,7 @@ struct RunPreparedCommand: AsyncParsableCommand {
 
     func run() async throws {
         try Superuser.require()
+        PodControl.anticipateStart()
         let data = try global.data()
         let pod = try PodLookup(data: data).matching(uuid)
         guard try pod.state() == .prepared else {
