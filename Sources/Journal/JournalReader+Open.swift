@@ -6,6 +6,11 @@ extension JournalReader {
     // SD_JOURNAL_LOCAL_ONLY: this machine's entries, not those of other machines that are kept here.
     private static let localOnly: CInt = 1
 
+    /// Loads the library, so that opening a journal need not; what keeps it from being loaded, opening tells.
+    public static func prepare() {
+        _ = try? LibSystemd.shared()
+    }
+
     /// Opens the host's journal.
     ///
     /// - Returns: A reader before the first entry.

@@ -27,6 +27,15 @@ public enum OwnThread {
         }
     }
 
+    /// Waits for a point in time, where it is time itself that matters and no event.
+    ///
+    /// - Parameter deadline: When to return.
+    /// - Throws: `CancellationError` when the task was cancelled; ``RktError`` when no thread can be made.
+    public static func wait(until deadline: ContinuousClock.Instant) async throws {
+        let nothing: CInt = -1
+        _ = try await run { try $0.wait(for: nothing, until: deadline) }
+    }
+
     /// The work on its way through the C library.
     private final class Job: Sendable {
         private let body: @Sendable () -> Void

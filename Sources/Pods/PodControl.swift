@@ -68,16 +68,12 @@ public struct PodControl: Sendable {
     /// only so many for one user, and a host may have hundreds of pods.
     private func waitForEnd(of pod: PodDirectory, manager: SystemdManager) async throws {
         let release = Task {
-            let deadline = ContinuousClock.now + Self.connectionPatience
-            _ = try await OwnThread.run { try $0.wait(for: Self.nothing, until: deadline) }
+            try await OwnThread.wait(until: .now + Self.connectionPatience)
             await manager.close()
         }
         defer { release.cancel() }
         try await pod.waitUntilUnlocked()
     }
-
-    /// No descriptor: `poll(2)` waits for its deadline alone.
-    private static let nothing: CInt = -1
 
     /// How long a connection is kept for a pod that may end soon.
     private static let connectionPatience: Duration = .seconds(3)

@@ -24,17 +24,16 @@ public final class PodLogs: Sendable {
     private let state: Mutex<State>
 
     private struct State {
-        var reader: JournalReader
+        var reader: JournalReader?
         var cursor: String?
     }
 
-    /// Opens a pod's log.
+    /// Names a pod's log. The journal is opened when it is first read.
     ///
     /// - Parameters:
     ///   - pod: The pod.
     ///   - apps: Only these apps; all when empty.
-    /// - Throws: ``RktError`` with `notFound` when there is no such app, `permissionDenied` when the journal is not
-    ///   readable.
+    /// - Throws: ``RktError`` with `notFound` when there is no such app.
     public init(of pod: PodDirectory, apps: [String] = []) throws {
         let known = try pod.overview().map(\.name)
         for app in apps where !known.contains(app) {
@@ -49,16 +48,26 @@ public final class PodLogs: Sendable {
         namespace = configuration.journal == .namespace ? PodNames.machine(pod.uuid) : nil
         // A reader follows a directory; one that is made later it does not find.
         if namespace != nil, try pod.state() != .exited { _ = try? PodJournal.ensureDirectory(pod.uuid) }
-        let reader = try Self.open(uuid: pod.uuid, namespace: namespace, apps: self.apps)
-        try reader.seekHead()
-        state = Mutex(State(reader: reader))
+        state = Mutex(State())
     }
 
-    /// Opens the journal for what comes from the apps' units: systemd's own messages about them carry the pod's
-    /// fields too, but come from systemd.
-    private static func open(uuid: PodUUID, namespace: String?, apps: [String]) throws -> JournalReader {
+    /// Loads what reading a journal takes: a library that takes a millisecond.
+    public static func prepare() {
+        JournalReader.prepare()
+    }
+
+    /// The journal, open for what comes from the apps' units: systemd's own messages about them carry the pod's fields
+    /// too, but come from systemd.
+    private func reader(_ state: inout State) throws -> JournalReader {
+        if let reader = state.reader { return reader }
         let reader = try namespace.map { try JournalReader.open(namespace: $0) } ?? JournalReader.openHost()
         for app in apps { try reader.addMatch("_SYSTEMD_UNIT", PodNames.appUnit(uuid, app)) }
+        if let cursor = state.cursor {
+            try reader.seek(behindCursor: cursor)
+        } else {
+            try reader.seekHead()
+        }
+        state.reader = reader
         return reader
     }
 
@@ -67,23 +76,13 @@ public final class PodLogs: Sendable {
     /// - Parameter count: How many to keep.
     /// - Throws: ``RktError`` when the journal cannot be read.
     public func skip(toLast count: UInt64) throws {
-        try state.withLock { try $0.reader.seekTail(keeping: count) }
+        try state.withLock { state in try self.reader(&state).seekTail(keeping: count) }
     }
 
     /// Looks at the journal's files afresh, behind the last line read: a reader sees only files that were there when
     /// it was opened, unless the host has notifications left for it.
-    ///
-    /// - Throws: ``RktError`` when the journal cannot be read.
-    public func reopen() throws {
-        let reader = try Self.open(uuid: uuid, namespace: namespace, apps: apps)
-        try state.withLock { state in
-            if let cursor = state.cursor {
-                try reader.seek(behindCursor: cursor)
-            } else {
-                try reader.seekHead()
-            }
-            state.reader = reader
-        }
+    public func reopen() {
+        state.withLock { $0.reader = nil }
     }
 
     /// The next line that is there.
@@ -92,7 +91,8 @@ public final class PodLogs: Sendable {
     /// - Throws: ``RktError`` when the journal cannot be read.
     public func next() throws -> LogLine? {
         try state.withLock { state in
-            while let entry = try state.reader.next() {
+            let reader = try self.reader(&state)
+            while let entry = try reader.next() {
                 state.cursor = entry.cursor
                 guard let app = entry.app else { continue }
                 return LogLine(app: app, pid: entry.pid, realtime: entry.realtime, message: Array(entry.message))
@@ -107,7 +107,7 @@ public final class PodLogs: Sendable {
     /// - Returns: Whether there may be some.
     /// - Throws: ``RktError`` when the journal cannot be watched; `cancelled`.
     public func wait(timeout: Duration? = nil) async throws -> Bool {
-        let reader = state.withLock { $0.reader }
+        let reader = try state.withLock { state throws -> JournalReader in try self.reader(&state) }
         return try await reader.wait(timeout: timeout)
     }
 

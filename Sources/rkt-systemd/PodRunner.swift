@@ -1,5 +1,6 @@
 internal import Diagnostics
 internal import Glibc
+internal import LinuxOS
 internal import Pods
 internal import Synchronization
 
@@ -9,6 +10,9 @@ struct PodRunner {
     private let data: DataDirectory
     private let stages: StageClock
     private let debug: Bool
+
+    /// How long a pod lives before its log is watched.
+    private static let shortLife: Duration = .milliseconds(150)
 
     /// How long after the pod's end its last lines are waited for.
     private static let drainTime: Duration = .seconds(10)
@@ -40,6 +44,10 @@ struct PodRunner {
         signal(SIGPIPE, SIG_IGN)
         let follower = Task {
             do {
+                PodLogs.prepare()
+                // A pod that has ended by then is read once, at its end: to give up watching a journal takes the kernel a
+                // grace period.
+                try await OwnThread.wait(until: .now + Self.shortLife)
                 try await Self.follow(logs, printer)
             } catch let error as RktError where error.code == .unavailable {
                 // Nobody can read any more: the pod ends, as a program in its place would.
@@ -99,7 +107,7 @@ struct PodRunner {
         follower.cancel()
         _ = try? await follower.value
         do {
-            try logs.reopen()
+            logs.reopen()
             try printer.printAll(logs)
         } catch let error as RktError where error.code == .unavailable {
             return error

@@ -39,7 +39,7 @@ struct LogsCommand: AsyncParsableCommand {
         _ = try await logs.drain(deadline: .now + .seconds(10))
         follower.cancel()
         _ = try? await follower.value
-        try logs.reopen()
+        logs.reopen()
         try printer.printAll(logs)
     }
 }
