@@ -17,6 +17,7 @@ install_script() {
 # The machine has neither strip(1) nor Python: programs are stripped already, and the pages made.
 bring_source() {
     local source=$RKT_TEST_INSTALL/usr/local directory
+    # shellcheck disable=SC2154 # of lib.bash
     directory=$(cd "$(dirname "$machine_program")/../.." && pwd)
     mkdir -p "$WORK/source" "$WORK/build" "$WORK/tools"
     cp -r "$directory/scripts" "$directory/units" "$directory/man" "$WORK/source/"
