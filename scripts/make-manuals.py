@@ -187,9 +187,8 @@ def page(program, command, words, date):
     if path in ("run", "run-prepared"):
         lines += prose(
             "In the foreground that of the first app that failed, or 0. An app that a signal ended counts as the "
-            "number of that signal. As everywhere in systemd, SIGHUP, SIGINT, SIGTERM and SIGPIPE are no failure: the "
-            "status of an app that ends by one of them, even by itself, is that number (see rkt status), and the pod "
-            "goes on and may end with 0. A start that an interruption called off counts as 128 and the signal's "
+            "number of that signal, also where systemd takes it for a good end (SIGHUP, SIGINT, SIGTERM, SIGPIPE), "
+            "unless just its unit was told to stop. A start that an interruption called off counts as 128 and the signal's "
             "number.")
     else:
         lines += ["0 when all went well."]

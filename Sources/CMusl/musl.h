@@ -51,7 +51,7 @@ int sigaddset(signal_set *set, int signal);
 int sigprocmask(int how, const signal_set *set, signal_set *old);
 int signalfd(int fd, const signal_set *set, int flags);
 static const int SIG_SETMASK = 2, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000;
-static const int SIGINT = 2, SIGKILL = 9, SIGTERM = 15, SIGCHLD = 17, SIGRTMIN = 34;
+static const int SIGHUP = 1, SIGINT = 2, SIGPIPE = 13, SIGKILL = 9, SIGTERM = 15, SIGCHLD = 17, SIGRTMIN = 34;
 struct signal_information {
     unsigned number;
     int error;

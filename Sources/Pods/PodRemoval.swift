@@ -83,8 +83,11 @@ public struct PodRemoval: Sendable {
         let loaded = try await manager.listUnits(patterns: patterns)
         let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
         var failed = loaded.filter { $0.activeState == "failed" }
+        // Its journald would see to it that what is about to be removed is on disk.
+        let journald = running.filter { $0.name.hasPrefix("systemd-journald@") && $0.name.hasSuffix(".service") }
+        failed += journald
         do {
-            try await manager.stopUnits(running.map(\.name))
+            try await manager.stopUnits(running.map(\.name), killing: journald.map(\.name))
         } catch {
             // One that fails on its way down is down.
             failed = try await manager.listUnits(patterns: patterns, states: ["failed"])

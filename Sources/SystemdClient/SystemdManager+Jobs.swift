@@ -70,11 +70,26 @@ extension SystemdManager {
     ///
     /// - Parameters:
     ///   - names: The units' names.
+    ///   - killed: Those of them whose processes are killed then and there: they shall not do what they do when they end.
+    ///     They count as failed afterwards.
     ///   - mode: What to do with conflicting jobs.
     ///   - timeout: How long to wait for all of them.
-    /// - Throws: `RktError` as ``startUnits(_:mode:timeout:)``.
-    public func stopUnits(_ names: [String], mode: JobMode = .replace, timeout: Duration? = nil) async throws {
-        try await run(names.map { unitCall("StopUnit", $0, mode) }, verb: "stop", timeout: timeout)
+    /// - Throws: `RktError` as ``startUnits(_:followers:mode:timeout:)``.
+    public func stopUnits(
+        _ names: [String],
+        killing killed: [String] = [],
+        mode: JobMode = .replace,
+        timeout: Duration? = nil
+    ) async throws {
+        let kill: Int32 = 9
+        try await run(
+            names.map { unitCall("StopUnit", $0, mode) },
+            followers: killed.map {
+                managerCall("KillUnit", [.string($0), .string(KillWhom.all.rawValue), .int32(kill)])
+            },
+            verb: "stop",
+            timeout: timeout
+        )
     }
 
     /// Stops a unit if it runs, starts it, and waits until it has started.

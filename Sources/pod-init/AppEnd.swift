@@ -17,12 +17,11 @@ enum AppEnd {
         RuntimeContainer.removeState(Text(uuid) + "-" + app)
         let stopping = exists(in: pod, Text("stopping"))
         let unit = Text("rkt-") + uuid + "-" + app + ".service"
-        if !stopping, UnitOutlook.willRestart(unit) { _exit(0) }
+        let outlook = stopping ? nil : UnitOutlook(of: unit)
+        if outlook?.willRestart == true { _exit(0) }
 
         let code = exitCode()
-        let succeeded = getenv("SERVICE_RESULT").map { equal($0, "success") } ?? false
-        let timedOut = getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false
-        let failed = stopping ? timedOut : !succeeded
+        let failed = hasFailed(outlook, code: code)
         // One app's end at a time, so that the first failure is the pod's. The lock is on another directory than the
         // pod's own, which its init holds.
         _ = flock(status, LOCK_EX)
@@ -39,6 +38,18 @@ enum AppEnd {
             PodState.systemctl([Text("stop"), Text("--no-block"), Text("pod@") + uuid + ".service"])
         }
         _exit(0)
+    }
+
+    /// Whether the end is a failure of the pod's. While the pod is being stopped (no outlook) apps end as they do, if they
+    /// end in time.
+    private static func hasFailed(_ outlook: UnitOutlook?, code: Int32) -> Bool {
+        guard let outlook else { return getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false }
+        guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else { return true }
+        // For systemd these signals are a good end; for a pod only when they are how a unit is stopped. Others are one
+        // where the unit has been told so (SuccessExitStatus=).
+        let killed = getenv("EXIT_CODE").map { equal($0, "killed") } ?? false
+        let clean = [SIGHUP, SIGINT, SIGPIPE, SIGTERM]
+        return killed && clean.contains(code) && !outlook.isAskedToStop
     }
 
     private static func record(in directory: Int32, _ prepared: Text, as name: Text, _ code: Int32) {

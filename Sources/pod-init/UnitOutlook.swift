@@ -1,25 +1,35 @@
 import CMusl
 
 /// What systemd is about to do with a unit whose process has ended: questions on its own socket.
-enum UnitOutlook {
+struct UnitOutlook {
     /// Whether the unit will be started again: a restart was asked for, or its `Restart=` says so.
-    static func willRestart(_ unit: Text) -> Bool {
-        guard let connection = BusConnection.systemd(), let result = getenv("SERVICE_RESULT") else { return false }
+    private(set) var willRestart = false
+    /// Whether somebody has asked systemd to stop just this unit.
+    private(set) var isAskedToStop = false
+
+    /// Asks systemd. Where it does not answer, the end is an end.
+    init(of unit: Text) {
+        guard let connection = BusConnection.systemd(), let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
-        let asked = ask(
+        let asked = Self.ask(
             connection,
             .property(path, "org.freedesktop.systemd1.Unit", "Job"),
             .property(path, "org.freedesktop.systemd1.Service", "Restart")
         )
         guard let job = asked.first.flatMap(SystemdUnit.job) else {
-            return asked.second.flatMap(string).map { restarts(policy: $0, result: result) } ?? false
+            let policy = asked.second.flatMap(SystemdUnit.string)
+            willRestart = policy.map { Self.restarts(policy: $0, result: result) } ?? false
+            return
         }
         let interface: StaticString = "org.freedesktop.systemd1.Job"
-        let detail = ask(connection, .property(job, interface, "JobType"), .property(job, interface, "State"))
-        guard let type = detail.first.flatMap(string), let state = detail.second.flatMap(string) else { return false }
+        let detail = Self.ask(connection, .property(job, interface, "JobType"), .property(job, interface, "State"))
+        guard let type = detail.first.flatMap(SystemdUnit.string),
+            let state = detail.second.flatMap(SystemdUnit.string)
+        else { return }
+        isAskedToStop = equal(type, "stop")
         // A start that runs is the one that has just failed; one that waits, waits for this end.
-        return equal(type, "restart") || equal(type, "try-restart")
-            || (equal(type, "start") && equal(state, "waiting"))
+        willRestart =
+            equal(type, "restart") || equal(type, "try-restart") || (equal(type, "start") && equal(state, "waiting"))
     }
 
     /// The table of systemd.service(5), "Exit causes and the effect of the Restart= settings".
@@ -50,8 +60,6 @@ enum UnitOutlook {
         answers.second = connection.answer(to: serials.1, patience: 5_000)
         return answers
     }
-
-    private static func string(_ answer: BusMessage) -> ArraySlice<UInt8>? { SystemdUnit.string(answer) }
 }
 
 /// Units and jobs as systemd shows them on D-Bus.

@@ -19,13 +19,13 @@ case_signal_that_killed_the_app_is_the_status() {
     expect_equal 9 "$(app_status one)" 'recorded status'
 }
 
-# As everywhere in systemd; whoever asks for the app's own status still learns of the signal.
-case_signals_by_which_services_end_are_no_failure() {
+# For systemd these are a good end, for a pod they are not: nobody has asked the app to end.
+case_signals_by_which_services_end_are_failures_of_a_pod() {
     local signal number
     while read -r signal number; do
         APP=()
         app one "kill -$signal \$\$"
-        expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
+        expect_status "$number" run_pod --uuid-file-save="$WORK/uuid"
         UUID=$(<"$WORK/uuid")
         expect_equal "$number" "$(app_status one)" "recorded status after SIG$signal"
     done <<<$'HUP 1\nINT 2\nPIPE 13\nTERM 15'

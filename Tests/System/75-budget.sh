@@ -60,5 +60,6 @@ case_init_is_small() {
     start_pod
     local kb
     kb=$(awk '/^Pss:/ { print $2 }' "/proc/$(property "pod@$UUID" MainPID)/smaps_rollup")
-    ((kb <= 100)) || fail "the init takes $kb kB"
+    # Of these, 20 are its own; the program is there once for all pods.
+    ((kb <= 160)) || fail "the init takes $kb kB"
 }
