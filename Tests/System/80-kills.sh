@@ -49,6 +49,7 @@ wait_for_jobs() {
 }
 
 # wait_for_record TEXT CURSOR MATCH...: returns when the journal has a line with TEXT, after the cursor if there is one.
+# Not both a cursor and matches: 252 then skips the first line.
 wait_for_record() {
     local line journal reader text=$1 after=${2:+--after-cursor=$2} found=false
     shift 2
@@ -63,6 +64,9 @@ wait_for_record() {
 }
 
 journal_cursor() { journalctl --quiet --lines=1 --show-cursor --output=cat | sed -n 's/^-- cursor: //p'; }
+
+# systemd starts neither more than five times in ten seconds, and cases follow each other faster than kills in life.
+forget_starts() { systemctl reset-failed dbus.service systemd-machined.service 2>/dev/null || true; }
 
 case_kill_of_the_init() {
     app one 'echo ready; exec sleep 1000'
@@ -99,6 +103,7 @@ case_kill_of_everything_in_the_pod() {
 }
 
 case_kill_of_machined() {
+    forget_starts
     app one "$LIVES"
     start_pod
     wait_for_line ready
@@ -110,6 +115,7 @@ case_kill_of_machined() {
 }
 
 case_restart_of_machined() {
+    forget_starts
     app one "$LIVES"
     start_pod
     wait_for_line ready
@@ -121,6 +127,7 @@ case_restart_of_machined() {
 
 case_kill_of_the_bus() {
     local first cursor
+    forget_starts
     app one "$LIVES"
     start_pod
     wait_for_line ready
@@ -136,13 +143,14 @@ case_kill_of_the_bus() {
     expect_equal 0 "$(app_status one)" 'status of the app'
     # machined stays on the bus that is gone. systemd ends it, since 258 only after a while, and before that nobody
     # answers in its name.
-    wait_for_record 'Deactivated successfully' "$cursor" _PID=1 UNIT=systemd-machined.service
-    expect_equal "rkt-$first" "$(machinectl list --no-legend | awk '{ print $1 }')" machines
+    wait_for_record 'systemd-machined.service: Deactivated successfully' "$cursor"
+    expect_contains "$(machinectl list --no-legend)" "rkt-$first" machines
     expect_status 0 rkt stop "$first"
     expect_nothing_alive
 }
 
 case_kill_of_the_bus_while_a_pod_starts() {
+    forget_starts
     app one 'exit 5'
     local status=0 runner
     run_pod >"$WORK/output" 2>&1 &
