@@ -46,6 +46,8 @@ public struct PodControl: Sendable {
         var failure: (any Error)?
         do {
             try await launch(pod, manager: manager)
+            // The end of an app starts a process, too.
+            CgroupMoves.anticipate()
             started()
         } catch {
             failure = error

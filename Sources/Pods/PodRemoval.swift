@@ -41,10 +41,10 @@ public struct PodRemoval: Sendable {
         case .exitedGarbage, .garbage: return pod
         default: break
         }
-        // systemd may still be busy with the end of the pod, or be about to start it again. A unit that is not loaded is
-        // down; asking for its state would load it.
+        // systemd may be stopping the pod, or be about to start it again. A unit that is not loaded is down; asking for
+        // its state would load it.
         let unit = PodNames.podUnit(pod.uuid)
-        if try await !manager.listUnits(patterns: [unit]).isEmpty {
+        if try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
             try await manager.waitUntilInactive(unit, timeout: .seconds(90))
         }
         let lock = try pod.lock()
@@ -56,7 +56,10 @@ public struct PodRemoval: Sendable {
     func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
-        try await removeTraces(of: pod, manager: manager)
+        // The apps' files are many, and the units take a moment.
+        async let traces: Void = removeTraces(of: pod, manager: manager)
+        try pod.directory.removeTree("apps")
+        try await traces
         guard let parent = try data.phase(pod.phase) else { return }
         try parent.removeTree(pod.uuid.description)
     }
@@ -81,6 +84,7 @@ public struct PodRemoval: Sendable {
     private func putAwayUnits(of uuid: PodUUID, manager: SystemdManager) async throws {
         let patterns = PodNames.unitPatterns(uuid)
         let loaded = try await manager.listUnits(patterns: patterns)
+        // The pod's own unit may still be on its way down, as its init has ended: stopping it waits for that.
         let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
         var failed = loaded.filter { $0.activeState == "failed" }
         // Its journald would see to it that what is about to be removed is on disk.

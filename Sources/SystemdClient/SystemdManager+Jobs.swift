@@ -208,11 +208,11 @@ extension SystemdManager {
             timeout: timeout
         )
         let patience = min(timeout ?? .seconds(90), .seconds(90))
-        let replies = try await connection.start(all: calls.map(\.call) + followers, timeout: patience)
+        let replies = try await connection.start(all: calls.map(\.call), timeout: patience)
         var failures = [(any Error)?](repeating: nil, count: calls.count)
         // A second call for the same unit may have been given the same job.
         var waiting: [String: [Int]] = [:]
-        for (index, reply) in replies.prefix(calls.count).enumerated() {
+        for (index, reply) in replies.enumerated() {
             do {
                 let job = try Self.job(of: calls[index].unit, in: try await reply.value())
                 waiting[job.path, default: []].append(index)
@@ -220,6 +220,8 @@ extension SystemdManager {
                 failures[index] = (error as? RktError)?.adding("cannot \(verb) \(calls[index].unit)") ?? error
             }
         }
+        // systemd runs its jobs when nobody asks anything: these would keep it from the first ones for a while.
+        _ = try await connection.start(all: followers, timeout: patience)
         var iterator = removals.makeAsyncIterator()
         while !waiting.isEmpty {
             do {
