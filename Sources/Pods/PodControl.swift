@@ -59,10 +59,13 @@ public struct PodControl: Sendable {
         async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
         try await ended()
         await forgotten
-        guard let failure else { return running.exitStatus() }
-        try await SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
+        // An init that was killed has let go of the lock before its apps' ends were recorded.
+        let isKnown = try running.overview().allSatisfy { running.exitStatus(of: $0.name) != nil }
+        if failure != nil || !isKnown {
+            try await SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
+        }
         let status = running.exitStatus()
-        if status == 0 { throw failure }
+        if let failure, status == 0 { throw failure }
         return status
     }
 

@@ -86,17 +86,20 @@ public struct PodRemoval: Sendable {
         let loaded = try await manager.listUnits(patterns: patterns)
         // The pod's own unit may still be on its way down, as its init has ended: stopping it waits for that.
         let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
-        var failed = loaded.filter { $0.activeState == "failed" }
         // Its journald would see to it that what is about to be removed is on disk.
         let journald = running.filter { $0.name.hasPrefix("systemd-journald@") && $0.name.hasSuffix(".service") }
-        failed += journald
+        var problem: (any Error)?
         do {
             try await manager.stopUnits(running.map(\.name), killing: journald.map(\.name))
         } catch {
-            // One that fails on its way down is down.
-            failed = try await manager.listUnits(patterns: patterns, states: ["failed"])
+            problem = error
         }
-        await manager.resetFailedUnits(failed.map(\.name))
+        // One that failed on its way down is down.
+        let left = running.isEmpty ? loaded : try await manager.listUnits(patterns: patterns)
+        if let living = left.first(where: { !["inactive", "failed"].contains($0.activeState) }) {
+            throw problem ?? RktError(.busy, "\(living.name) is still \(living.activeState)")
+        }
+        await manager.resetFailedUnits(left.filter { $0.activeState == "failed" }.map(\.name))
     }
 
     /// What systemd keeps of units by itself: properties set at run time, links of enabled units, and the extra log

@@ -1,7 +1,8 @@
 internal import Diagnostics
 internal import SystemdClient
 
-/// Waiting for systemd through a `daemon-reexec`: it closes all connections, but loses no job and no unit.
+/// Waiting for systemd through a `daemon-reexec`, in which it leaves the bus and closes its own socket, but loses no job
+/// and no unit.
 enum SystemdSurvival {
     /// Does something with a connection to systemd; if the connection ends meanwhile, goes on with another one.
     ///

@@ -159,12 +159,12 @@ public final class MachineManager: Sendable {
         _ = try await call("TerminateMachine", [.string(name)])
     }
 
-    /// Forgets a machine without touching its processes.
+    /// Forgets a machine without touching its processes; a machined that is not there has nothing to forget.
     ///
     /// - Parameter name: The machine's name.
     /// - Throws: `RktError` with `notFound` when there is no such machine.
     public func unregister(_ name: String) async throws {
-        _ = try await call("UnregisterMachine", [.string(name)])
+        _ = try await call("UnregisterMachine", [.string(name)], startsService: false)
     }
 
     /// Waits until machined knows no machine of a name any more.

@@ -70,7 +70,8 @@ extension SystemdManager {
     ///
     /// - Parameters:
     ///   - names: The units' names.
-    ///   - killed: Those of them whose processes are killed then and there: they shall not do what they do when they end.
+    ///   - killed: Those of them whose processes are killed as soon as systemd has its jobs: they shall not do all that
+    ///     they do when they end.
     ///     They count as failed afterwards.
     ///   - mode: What to do with conflicting jobs.
     ///   - timeout: How long to wait for all of them.

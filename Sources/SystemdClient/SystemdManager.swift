@@ -43,7 +43,7 @@ public final class SystemdManager: Sendable {
             do {
                 return try await connectByBus(patience: .seconds(30))
             } catch let error as RktError
-                where [.unavailable, .permissionDenied, .limitExceeded].contains(error.code)
+                where [.unavailable, .permissionDenied, .limitExceeded, .timeout].contains(error.code)
             {
                 // The bus takes only so many connections of one user.
                 return try await connect(.direct, socketPath: socketPath, busFallback: false)

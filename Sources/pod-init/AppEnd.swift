@@ -32,7 +32,7 @@ enum AppEnd {
         _ = flock(status, LOCK_UN)
         PodState.wakeInit(pod)
 
-        // The pod ends when an app fails. While it starts, `rkt pod-start` sees to that: it looks at the record after
+        // The pod ends when an app fails. While it starts, pod-start sees to that: it looks at the record after
         // it has removed the mark, so that one of the two does.
         if failed, !stopping, !exists(in: pod, Text("starting")), !PodState.allEnded(pod) {
             PodState.systemctl([Text("stop"), Text("--no-block"), Text("pod@") + uuid + ".service"])

@@ -1,7 +1,8 @@
 import CMusl
 
-/// The app's root file system: an overlay of the image's layers and the app's own writable directory, which lives in
-/// this process's mount namespace and therefore just as long as the app.
+/// The app's root file system: an overlay of the image's layers and the app's own writable directory. Its mount lives in
+/// this process's mount namespace and therefore just as long as the app; systemd keeps the file system itself until the
+/// unit is down.
 enum AppRoot {
     /// Mounts it on `rootfs` in the bundle.
     ///

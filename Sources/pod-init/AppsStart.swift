@@ -4,10 +4,12 @@ import CMusl
 /// waited for together.
 final class AppsStart {
     private let pod: PodRecords
-    private let interruption: Int32
+    private let interruption: BusConnection.Interruption
     private var apps: [App] = []
     private var connection: BusConnection
     private var isBus = true
+    /// systemd's own name on the bus, by its last answer: anybody may send a signal that looks like one of its.
+    private var systemd = Text("")
     /// The call that registers the machine, while it is not answered.
     private var registration: UInt32?
     /// When machined was asked, in microseconds.
@@ -25,14 +27,26 @@ final class AppsStart {
 
     init(pod: PodRecords, apps names: [Text], interruption: Int32) {
         self.pod = pod
-        self.interruption = interruption
-        connection = Self.connect(&isBus)
+        self.interruption = (
+            interruption,
+            {
+                // systemd has called the start off: what the apps end with is no failure.
+                PodState.markStopping(pod.directory)
+                PodStart.giveUp(pod)
+                _exit(0)
+            }
+        )
+        connection = Self.connect(&isBus, self.interruption)
         apps = names.map { App(name: $0, unit: Text("rkt-") + pod.uuid + "-" + $0 + ".service") }
-        watchForInterruption()
     }
 
     /// Asks systemd to start the apps' units. Whoever started `pod@` may have done so already: it is the same job then.
     func request() {
+        subscribe()
+        for index in apps.indices { requestStart(index) }
+    }
+
+    private func subscribe() {
         if isBus {
             for app in apps {
                 var match = BusCall.bus("AddMatch")
@@ -46,7 +60,6 @@ final class AppsStart {
             subscription.flags = BusCall.noReply
             connection.send(subscription)
         }
-        for index in apps.indices where !apps[index].isStarted { requestStart(index) }
     }
 
     private func requestStart(_ index: Int) {
@@ -61,7 +74,7 @@ final class AppsStart {
     ///
     /// - Returns: Whether it has; when not, that has been said.
     func waitUntilRequested() -> Bool {
-        while failure == nil, isUnsure || apps.contains(where: { $0.call != nil }) { step() }
+        while failure == nil, apps.contains(where: { !$0.isStarted && $0.job == nil }) { step() }
         return failure.map(reportFailure) ?? true
     }
 
@@ -109,7 +122,8 @@ final class AppsStart {
             isUnsure = false
             return look()
         }
-        switch connection.next(patience: Self.patience) {
+        let knowsNothing = apps.contains { !$0.isStarted && $0.job == nil && $0.call == nil }
+        switch connection.next(patience: knowsNothing ? Self.impatience : Self.patience) {
         case .message(let message): take(message)
         case .late:
             look()
@@ -123,6 +137,8 @@ final class AppsStart {
     /// After how long without a word the units are looked at, in milliseconds: systemd may have been executing itself
     /// anew when a signal was due.
     private static let patience: Int32 = 5_000
+    /// The same while systemd could not be asked.
+    private static let impatience: Int32 = 500
 
     /// How long a pod waits for machined, in microseconds.
     private static let registrationPatience: UInt = 25_000_000
@@ -136,7 +152,7 @@ final class AppsStart {
             for index in apps.indices where apps[index].call == serial { takeAnswer(message, index) }
             return
         }
-        guard message.isSignal("JobRemoved") else { return }
+        guard message.isManagerSignal("JobRemoved"), !isBus || message.sender.equals(systemd) else { return }
         var reader = BusReader(message.body)
         guard reader.number() != nil, let job = reader.string(), reader.string() != nil, let result = reader.string()
         else { return }
@@ -154,6 +170,7 @@ final class AppsStart {
         apps[index].call = nil
         var reader = BusReader(message.body)
         if !message.isError, let job = reader.string() {
+            systemd = message.sender
             apps[index].job = Text(job)
         } else if message.isError("org.freedesktop.DBus.Error.NoReply")
             || message.isError("org.freedesktop.DBus.Error.Disconnected")
@@ -191,17 +208,20 @@ final class AppsStart {
             let job = connection.send(.property(path, interface, "Job"))
             guard let stateAnswer = answer(to: state), let jobAnswer = answer(to: job) else { return }
             if apps[index].isStarted || failure != nil { continue }
+            // systemd may be executing itself anew: what it does not say now, it says a little later.
+            if stateAnswer.isError || jobAnswer.isError { return }
+            systemd = stateAnswer.sender
             if let activity = SystemdUnit.string(stateAnswer), equal(activity, "active") {
-                apps[index].call = nil
                 apps[index].isStarted = true
             } else if let path = SystemdUnit.job(jobAnswer) {
-                apps[index].call = nil
                 apps[index].job = path
             } else if apps[index].call != nil {
                 // systemd has not come to it yet.
                 continue
             } else if pod.hasEnded(apps[index].name) {
-                fail(index, Text("it has ended before the pod had started"))
+                // It has started, then. Once more would be wrong.
+                apps[index].isStarted = true
+                if pod.exitStatus != 0 { fail(index, Text("it has failed before the pod had started")) }
             } else {
                 requestStart(index)
             }
@@ -219,37 +239,28 @@ final class AppsStart {
 
     /// Goes on with another connection: systemd loses no job and no unit with one.
     private func reconnect() {
-        connection = Self.connect(&isBus)
-        watchForInterruption()
-        // Whether it was taken is not known; a second one is refused.
-        registration = nil
-        request()
+        connection = Self.connect(&isBus, interruption)
+        if registration != nil { giveUpRegistration(Text("the system bus has gone")) }
+        for index in apps.indices {
+            apps[index].call = nil
+            apps[index].job = nil
+        }
+        subscribe()
+        isUnsure = true
     }
 
     // MARK: The connection
 
     /// The system bus if it takes us, else systemd's own socket. systemd makes each signal once for the bus, but once more
     /// for every connection to its own socket.
-    private static func connect(_ isBus: inout Bool) -> BusConnection {
-        if let bus = BusConnection.systemBus() {
+    private static func connect(_ isBus: inout Bool, _ interruption: BusConnection.Interruption) -> BusConnection {
+        if let bus = BusConnection.systemBus(interruption) {
             isBus = true
             return bus
         }
         isBus = false
-        if let connection = BusConnection.systemd() { return connection }
+        if let connection = BusConnection.systemd(interruption) { return connection }
         refuse(Text("cannot reach systemd, neither by the system bus nor by /run/systemd/private"))
-    }
-
-    private func watchForInterruption() {
-        let pod = pod
-        connection.interruption = (
-            interruption,
-            {
-                // systemd has called the start off.
-                PodStart.giveUp(pod)
-                _exit(0)
-            }
-        )
     }
 
     private func machineID() -> [UInt8] {

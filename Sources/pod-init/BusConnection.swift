@@ -3,18 +3,24 @@ import CMusl
 /// A connection to systemd's own socket or to the system bus.
 ///
 /// This is D-Bus by hand, because it is on the way of every pod's start and of every app's end, where loading a library
-/// takes longer than all the rest: a few fixed calls, and nothing comes from anyone but systemd, machined and the bus.
+/// takes longer than all the rest: a few fixed calls. The bus lets only those answer who were asked, but anybody may send
+/// a signal, or a message that is not understood here and is passed over.
 final class BusConnection {
     private let fd: Int32
     private var serial: UInt32 = 0
     private var received: [UInt8] = []
-    /// Whether something came that is not D-Bus as it is spoken here: nothing behind it can be understood.
+    /// How much of what comes belongs to a message that is passed over.
+    private var skipped = 0
+    /// Whether something came that is not D-Bus: nothing behind it can be understood.
     private var isBroken = false
     /// A descriptor that ends every wait when it becomes readable, and what is done then.
-    var interruption: (fd: Int32, handler: () -> Void)?
+    private let interruption: Interruption?
 
-    private init(fd: Int32) {
+    typealias Interruption = (fd: Int32, handler: () -> Void)
+
+    private init(fd: Int32, _ interruption: Interruption?) {
         self.fd = fd
+        self.interruption = interruption
     }
 
     deinit {
@@ -22,26 +28,30 @@ final class BusConnection {
     }
 
     /// systemd's own socket. systemd tells of every job and unit there, wanted or not.
-    static func systemd() -> BusConnection? { open("/run/systemd/private") }
+    static func systemd(_ interruption: Interruption? = nil) -> BusConnection? {
+        open("/run/systemd/private", interruption)
+    }
 
     /// The system bus, on which this connection has a name then; nil also when it takes no more connections.
-    static func systemBus() -> BusConnection? {
-        guard let connection = open("/run/dbus/system_bus_socket") else { return nil }
+    static func systemBus(_ interruption: Interruption? = nil) -> BusConnection? {
+        guard let connection = open("/run/dbus/system_bus_socket", interruption) else { return nil }
         let hello = connection.send(.bus("Hello"))
         guard let answer = connection.answer(to: hello, patience: 25_000), !answer.isError else { return nil }
         return connection
     }
 
-    private static func open(_ path: StaticString) -> BusConnection? {
+    private static func open(_ path: StaticString, _ interruption: Interruption?) -> BusConnection? {
         let fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
         guard fd >= 0 else { return nil }
-        let connection = BusConnection(fd: fd)
+        let connection = BusConnection(fd: fd, interruption)
+        // Whoever listens may have stopped: a connection to a full queue would wait for ever.
+        _ = limit_sending(fd, 25)
         var address = unix_address()
         let length = Text(path).withCString { fill(&address, $0) }
         guard connect(fd, &address, length) == 0 else { return nil }
         // Uid 0 in hex digits. The first call may not travel with BEGIN: systemd would not see it.
         let hello: StaticString = "\0AUTH EXTERNAL 30\r\nBEGIN\r\n"
-        let sent = hello.withUTF8Buffer { write(fd, $0.baseAddress, $0.count) }
+        let sent = hello.withUTF8Buffer { send_bytes(fd, $0.baseAddress, $0.count, MSG_NOSIGNAL) }
         guard sent == hello.utf8CodeUnitCount, let line = connection.readLine(), line.count > 2, line[0] == 79,
             line[1] == 75
         else { return nil }
@@ -139,22 +149,37 @@ final class BusConnection {
 
     /// The first message in the bytes received, if it is whole.
     private func takeMessage() -> BusMessage? {
-        guard received.count >= 16 else { return nil }
-        var head = BusReader(received, at: 4)
-        guard let body = head.number(), head.number() != nil, let fields = head.number(), received[0] == 108,
-            body < 1 << 20, fields < 1 << 16
-        else {
-            isBroken = true
-            return nil
+        while true {
+            let passed = min(skipped, received.count)
+            received.removeFirst(passed)
+            skipped -= passed
+            guard skipped == 0, received.count >= 16 else { return nil }
+            let isForeign = received[0] == 66
+            let body = length(at: 4, bigEndian: isForeign)
+            let fields = length(at: 12, bigEndian: isForeign)
+            guard isForeign || received[0] == 108, fields <= 1 << 26, body <= 1 << 27 else {
+                isBroken = true
+                return nil
+            }
+            let start = 16 + (fields + 7) & ~7
+            if isForeign || fields > 1 << 16 || body > 1 << 20 {
+                skipped = start + body
+                continue
+            }
+            guard received.count >= start + body else { return nil }
+            defer { received.removeFirst(start + body) }
+            return BusMessage(
+                kind: received[1],
+                fields: Array(received[..<(16 + fields)]),
+                body: Array(received[start..<(start + body)])
+            )
         }
-        let start = 16 + (Int(fields) + 7) & ~7
-        guard received.count >= start + Int(body) else { return nil }
-        defer { received.removeFirst(start + Int(body)) }
-        return BusMessage(
-            kind: received[1],
-            fields: Array(received[..<(16 + Int(fields))]),
-            body: Array(received[start..<(start + Int(body))])
-        )
+    }
+
+    private func length(at offset: Int, bigEndian: Bool) -> Int {
+        var value = 0
+        for index in 0..<4 { value |= Int(received[offset + index]) << (8 * (bigEndian ? 3 - index : index)) }
+        return value
     }
 }
 
@@ -236,6 +261,10 @@ struct BusMessage {
     private let kind: UInt8
     /// The serial of the call that this is the answer to.
     private(set) var answers: UInt32?
+    /// Who sent it, by the bus's word; empty without a bus.
+    private(set) var sender = Text("")
+    private var path = Text("")
+    private var interface = Text("")
     private var member = Text("")
     private var errorName = Text("")
     let body: [UInt8]
@@ -255,8 +284,14 @@ struct BusMessage {
                 _ = reader.signature()
             case 115, 111:
                 guard let text = reader.string() else { return }
-                if code == 3 { member = Text(text) }
-                if code == 4 { errorName = Text(text) }
+                switch code {
+                case 1: path = Text(text)
+                case 2: interface = Text(text)
+                case 3: member = Text(text)
+                case 4: errorName = Text(text)
+                case 7: sender = Text(text)
+                default: break
+                }
             default:
                 return
             }
@@ -265,7 +300,11 @@ struct BusMessage {
 
     var isError: Bool { kind == 3 }
 
-    func isSignal(_ name: StaticString) -> Bool { kind == 4 && member.equals(name) }
+    /// Whether it is a signal of systemd's manager. The sender is to be looked at, too.
+    func isManagerSignal(_ name: StaticString) -> Bool {
+        kind == 4 && member.equals(name) && path.equals("/org/freedesktop/systemd1")
+            && interface.equals("org.freedesktop.systemd1.Manager")
+    }
 
     /// Why a call failed, in words.
     var reason: Text {

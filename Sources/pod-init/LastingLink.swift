@@ -10,6 +10,12 @@ enum LastingLink {
     static func dataDirectory(of uuid: UnsafePointer<CChar>) -> Text? {
         guard let data = link(Text("/var/lib/rkt/elsewhere/") + uuid) else { return nil }
         let pods = data + "/pods"
+        // Whoever owns a directory above it could put another one in its place.
+        var above = Text("/")
+        for component in data.utf8.split(separator: 47) {
+            _ = isRootsAlone(above, uuid)
+            above = above + Text(component) + "/"
+        }
         guard isRootsAlone(data, uuid), isRootsAlone(pods, uuid) else {
             fail(Text("pod \"") + uuid + "\" was prepared in the data directory " + data)
         }

@@ -48,6 +48,11 @@ enum PodInit {
                 journal: equal(arguments[3], "-") ? nil : arguments[3]
             )
         }
+        if ownProcesses {
+            // An app that may trace processes gets no further in here than it is: the apps are all there is to kill.
+            check(keep_only_kill(), Text("giving up capabilities"))
+            check(set_process_option(PR_SET_NO_NEW_PRIVS, 1), Text("giving up privileges"))
+        }
         _ = set_process_option(PR_SET_DUMPABLE, 0)
         hide(arguments[1...])
         guard write(readyPipe, "r", 1) == 1 else { fail(Text("reporting to pod-start")) }

@@ -10,8 +10,8 @@ struct PodNamespaces {
     /// The init's number alone could by now be another process's. But the init holds the pod's lock until it dies: if
     /// the lock is held after the namespaces were opened, it was the init's number when they were.
     static func open(_ pod: Int32, uuid: UnsafePointer<CChar>) -> PodNamespaces {
-        // Launchers may be started before the init is there: opening the pipe waits for the other side, which the init
-        // holds while it lives. Where nobody is starting the pod, there is nothing to wait for.
+        // Launchers may be started before the init is there: a byte in the pipe says that the init is there, which
+        // keeps it open while it lives. Where nobody is starting the pod, there is nothing to wait for.
         let lock = openFile(in: pod, Text("lock"), O_RDONLY)
         if is_marked(lock) == 0, !exists(in: pod, Text("starting")) { refuseStopped(uuid) }
         var gate = openGate(pod)

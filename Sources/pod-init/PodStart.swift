@@ -43,7 +43,10 @@ enum PodStart {
         process.handedOver()
         clock.mark("hand-over")
         // Called off while nobody listened: the init has not got the signal.
-        if isReadable(termination) { giveUp(pod) }
+        if isReadable(termination) {
+            PodState.markStopping(pod.directory)
+            giveUp(pod)
+        }
         finish(pod, apps: apps)
     }
 

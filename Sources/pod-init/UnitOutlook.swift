@@ -9,21 +9,25 @@ struct UnitOutlook {
 
     /// Asks systemd. Where it does not answer, the end is an end.
     init(of unit: Text) {
-        guard let connection = BusConnection.systemd(), let result = getenv("SERVICE_RESULT") else { return }
+        guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
-        let asked = Self.ask(
-            connection,
-            .property(path, "org.freedesktop.systemd1.Unit", "Job"),
-            .property(path, "org.freedesktop.systemd1.Service", "Restart")
+        let questions = (
+            BusCall.property(path, "org.freedesktop.systemd1.Unit", "Job"),
+            BusCall.property(path, "org.freedesktop.systemd1.Service", "Restart")
         )
+        // While systemd executes itself anew its own socket is closed, but the bus keeps a call for it.
+        guard
+            let (connection, asked) = Self.ask(BusConnection.systemd(), questions)
+                ?? Self.ask(BusConnection.systemBus(), questions)
+        else { return }
         guard let job = asked.first.flatMap(SystemdUnit.job) else {
             let policy = asked.second.flatMap(SystemdUnit.string)
             willRestart = policy.map { Self.restarts(policy: $0, result: result) } ?? false
             return
         }
         let interface: StaticString = "org.freedesktop.systemd1.Job"
-        let detail = Self.ask(connection, .property(job, interface, "JobType"), .property(job, interface, "State"))
-        guard let type = detail.first.flatMap(SystemdUnit.string),
+        let more = (BusCall.property(job, interface, "JobType"), BusCall.property(job, interface, "State"))
+        guard let (_, detail) = Self.ask(connection, more), let type = detail.first.flatMap(SystemdUnit.string),
             let state = detail.second.flatMap(SystemdUnit.string)
         else { return }
         isAskedToStop = equal(type, "stop")
@@ -36,11 +40,10 @@ struct UnitOutlook {
     private static func restarts(policy: ArraySlice<UInt8>, result: UnsafePointer<CChar>) -> Bool {
         let clean = equal(result, "success")
         let signalled = equal(result, "signal") || equal(result, "core-dump")
-        let late = equal(result, "timeout") || equal(result, "watchdog")
         if equal(policy, "always") { return true }
         if equal(policy, "on-success") { return clean }
         if equal(policy, "on-failure") { return !clean }
-        if equal(policy, "on-abnormal") { return signalled || late }
+        if equal(policy, "on-abnormal") { return !clean && !equal(result, "exit-code") }
         if equal(policy, "on-abort") { return signalled }
         if equal(policy, "on-watchdog") { return equal(result, "watchdog") }
         return false
@@ -48,17 +51,15 @@ struct UnitOutlook {
 
     /// Asks two questions at once.
     ///
-    /// - Returns: The answers; nil for what was refused.
+    /// - Returns: The answers, nil for what was refused, and the connection; nil when there is none or no answer.
     private static func ask(
-        _ connection: BusConnection,
-        _ first: BusCall,
-        _ second: BusCall
-    ) -> (first: BusMessage?, second: BusMessage?) {
-        let serials = (connection.send(first), connection.send(second))
-        var answers: (first: BusMessage?, second: BusMessage?)
-        answers.first = connection.answer(to: serials.0, patience: 5_000)
-        answers.second = connection.answer(to: serials.1, patience: 5_000)
-        return answers
+        _ connection: BusConnection?,
+        _ questions: (BusCall, BusCall)
+    ) -> (BusConnection, (first: BusMessage?, second: BusMessage?))? {
+        guard let connection else { return nil }
+        let serials = (connection.send(questions.0), connection.send(questions.1))
+        guard let first = connection.answer(to: serials.0, patience: 5_000) else { return nil }
+        return (connection, (first, connection.answer(to: serials.1, patience: 5_000)))
     }
 }
 

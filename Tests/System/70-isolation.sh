@@ -224,3 +224,16 @@ case_files_of_the_pod_are_not_for_everybody() {
     expect_equal '' "$(systemctl show "$(unit_of one)" | grep hush || true)" 'properties'
     expect_equal '' "$(setpriv --reuid=65534 --regid=65534 --clear-groups ps ax -o args | grep '[h]ush' || true)" 'command lines'
 }
+
+# An app that may trace processes gets nothing from the init that it has not itself.
+case_init_can_only_kill() {
+    app one "$LIVES"
+    start_pod
+    local status
+    status=$(<"/proc/$(property "pod@$UUID" MainPID)/status")
+    for set in CapPrm CapEff CapBnd; do
+        expect_match "$status" "$set:"$'\t'"0000000000000020" "$set of the init"
+    done
+    expect_match "$status" "CapInh:"$'\t'"0000000000000000" 'what the init hands on'
+    expect_match "$status" "NoNewPrivs:"$'\t'"1" 'privileges of the init'
+}
