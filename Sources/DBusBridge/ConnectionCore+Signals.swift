@@ -122,6 +122,14 @@ extension ConnectionCore {
         guard case .string(let changed)? = arguments.first, owners[changed] != nil,
             case .string(let owner)? = arguments.last
         else { return }
+        let last = owners[changed] ?? nil
         owners[changed] = .some(owner.isEmpty ? nil : owner)
+        guard last != nil, last != owner else { return }
+        // What it said while it was away, nobody has heard: whoever waits for its signals must ask again.
+        let reason = RktError(.unavailable, "\(changed) has left \(name)")
+        for (identifier, stream) in streams where stream.match.sender == changed {
+            stream.continuation.finish(throwing: reason)
+            dropStream(identifier)
+        }
     }
 }

@@ -25,6 +25,8 @@ public struct PodControl: Sendable {
     /// - Parameter pod: The pod.
     /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
     public func start(_ pod: PodDirectory) async throws {
+        let slot = await StartSlot.take()
+        defer { withExtendedLifetime(slot) {} }
         try await launch(pod, manager: try await SystemdManager.connect())
     }
 
@@ -42,6 +44,7 @@ public struct PodControl: Sendable {
         started: () -> Void,
         ended: @Sendable () async throws -> Void
     ) async throws -> Int32 {
+        var slot = await StartSlot.take()
         let manager = try await SystemdManager.connect()
         var failure: (any Error)?
         do {
@@ -52,6 +55,8 @@ public struct PodControl: Sendable {
         } catch {
             failure = error
         }
+        withExtendedLifetime(slot) {}
+        slot = nil
         guard let running = try PodLookup(data: data).exactly(pod.uuid) else {
             throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
         }
