@@ -76,6 +76,26 @@ import Testing
         #expect(try await iterator.next()?.arguments == [.uint32(5)])
     }
 
+    @Test func aSenderThatLeavesTheBusEndsItsSignals() async throws {
+        let service = try FakeService.onBus(bus.address, name: "test.Service") { _ in [.reply([])] }
+        let connection = try await DBusConnection.bus(address: bus.address)
+        let signals = try await connection.signals(matching: match)
+        service.emit(signal(5))
+        var iterator = signals.makeAsyncIterator()
+        #expect(try await iterator.next()?.arguments == [.uint32(5)])
+        service.stop()
+        let error = try await failure { _ = try await iterator.next() }
+        #expect(error.code == .unavailable)
+        #expect(error.message.contains("test.Service"))
+        // The connection itself lives on.
+        let again = try await connection.signals(matching: match)
+        let successor = try FakeService.onBus(bus.address, name: "test.Service") { _ in [.reply([])] }
+        defer { successor.stop() }
+        successor.emit(signal(6))
+        var next = again.makeAsyncIterator()
+        #expect(try await next.next()?.arguments == [.uint32(6)])
+    }
+
     @Test func aMatchTheBusRefusesIsAnError() async throws {
         let connection = try await DBusConnection.bus(address: bus.address)
         let bad = DBusSignalMatch(interface: "not an interface")
