@@ -93,8 +93,6 @@ public final class PodLogs: Sendable {
         try state.withLock { state in
             let reader = try self.reader(&state)
             while let entry = try reader.next() {
-                // A file that journald has just given another name is there twice for a moment.
-                if entry.cursor == state.cursor { continue }
                 state.cursor = entry.cursor
                 guard let app = entry.app else { continue }
                 return LogLine(app: app, pid: entry.pid, realtime: entry.realtime, message: Array(entry.message))
