@@ -109,6 +109,7 @@ static inline int rename_exclusively(int from_directory, const char *from, int t
     return (int)syscall(276, from_directory, from, to_directory, to, 1);
 #endif
 }
+int utimensat(int directory, const char *path, const void *times, int flags);
 int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags);
 int symlinkat(const char *target, int directory, const char *path);
 ssize_t readlinkat(int directory, const char *path, char *buffer, size_t size);

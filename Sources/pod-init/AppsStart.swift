@@ -177,9 +177,24 @@ final class AppsStart {
         {
             // systemd went from the bus to execute itself anew. It may have got the call, or not: `look` finds out.
             isUnsure = true
+        } else if message.isError("org.freedesktop.systemd1.NoSuchUnit"), refreshes < 20 {
+            refreshUnits()
+            requestStart(index)
         } else {
             fail(index, message.reason)
         }
+    }
+
+    /// How often systemd was made to look at its unit files again.
+    private var refreshes = 0
+
+    /// Makes systemd see a file it has missed: it reads a directory again when the directory's time has changed, and two
+    /// files that are made within one tick of the kernel's clock leave the same time.
+    private func refreshUnits() {
+        refreshes += 1
+        var nothing = pollfd(fd: -1, events: 0, revents: 0)
+        _ = poll(&nothing, 0, 5)
+        _ = utimensat(AT_FDCWD, "/run/systemd/system", nil, 0)
     }
 
     private func giveUpRegistration(_ reason: Text) {
