@@ -27,10 +27,11 @@ struct LogsCommand: AsyncParsableCommand {
         let data = try global.data()
         let pod = try PodLookup(data: data).matching(uuid)
         let logs = try PodLogs(of: pod, apps: app)
-        if let lines { try logs.skip(toLast: lines) }
         let printer = LogPrinter()
         let runs = try pod.state() == .running
+        // Which lines are the last is known when all are there.
         if !runs { _ = try await logs.drain(deadline: .now + .seconds(10)) }
+        if let lines { try logs.skip(toLast: lines) }
         try printer.printAll(logs)
         guard follow, runs else { return }
         let uuid = pod.uuid

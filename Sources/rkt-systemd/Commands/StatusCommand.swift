@@ -30,7 +30,13 @@ struct StatusCommand: AsyncParsableCommand {
         let uuid = try lookup.matching(text).uuid
         let waiting = PodWaiting(data: data)
         if waitReady != .none { try await waiting.untilReady(uuid, timeout: waitReady.timeout) }
-        if wait != .none { try await waiting.untilEnded(uuid, timeout: wait.timeout) }
+        if wait != .none {
+            try await waiting.untilEnded(uuid, timeout: wait.timeout)
+            // Who waited may read the journal himself; that it can be waited for, too, is not what was asked.
+            if let pod = try lookup.exactly(uuid) {
+                _ = try? await PodLogs(of: pod).drain(deadline: .now + .seconds(10))
+            }
+        }
         let summary = try PodSummary(of: try lookup.matching(uuid.description))
         if let format {
             print(try JSONText.encode(PodDocument(summary), format.layout))
