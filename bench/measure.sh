@@ -15,7 +15,7 @@ main() {
     versions
     # All in one round, so that the machine's mood is the same for all; what is compared stands side by side.
     interleave rkt_run podman_run rkt_run_host_journal podman_run rkt_pod_1 podman_pod_1 rkt_pod_3 podman_pod_3 \
-        systemd_run crun_run
+        rkt_run_and_rm systemd_run crun_run
     stages
     memory
     populate
@@ -53,14 +53,15 @@ rkt_run_host_journal() { rkt run --net=none --journal=host busybox --exec /bin/t
 podman_run() { podman run --rm --network=none busybox /bin/true; }
 
 # Removed too, as podman's pod is.
-rkt_pod_1() {
-    rkt run --net=none --uuid-file-save=/root/uuid busybox --exec /bin/true
-    rkt rm --uuid-file=/root/uuid
-}
+rkt_pod_1() { rkt run --rm --net=none busybox --exec /bin/true; }
 
 rkt_pod_3() {
-    rkt run --net=none --uuid-file-save=/root/uuid busybox --name=a --exec /bin/true \
+    rkt run --rm --net=none busybox --name=a --exec /bin/true \
         busybox --name=b --exec /bin/true busybox --name=c --exec /bin/true
+}
+
+rkt_run_and_rm() {
+    rkt run --net=none --uuid-file-save=/root/uuid busybox --exec /bin/true
     rkt rm --uuid-file=/root/uuid
 }
 
@@ -214,8 +215,9 @@ report() {
     printf '%-46s %9s %9s %7s %7s  %6s\n' 'medians in ms' rkt other ratio target 'CPU ratio'
     compare rkt_run podman_run 0.8 'rkt run true : podman run --rm true'
     compare rkt_run_host_journal podman_run 0.6 'the same with --journal=host'
-    compare rkt_pod_1 podman_pod_1 0.35 'pod of 1 app, run and removed : podman'
-    compare rkt_pod_3 podman_pod_3 0.25 'pod of 3 apps, run and removed : podman'
+    compare rkt_pod_1 podman_pod_1 0.35 'pod of 1 app, run --rm : podman'
+    compare rkt_run_and_rm podman_pod_1 '' 'the same in two commands, run and rm : podman'
+    compare rkt_pod_3 podman_pod_3 0.25 'pod of 3 apps, run --rm : podman'
     compare rkt_list machinectl_list 2.0 "rkt list of $((EXITED + RUNNING)) : machinectl list of $RUNNING"
     compare rkt_version crun_version 1.5 'rkt version : crun --version'
     compare rkt_run systemd_run '' 'rkt run true : systemd-run --wait true'

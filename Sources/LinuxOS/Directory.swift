@@ -315,8 +315,14 @@ public final class Directory: Sendable {
         }
         guard opened >= 0 else { throw RktError(errno: rkt_errno(), "opening \(here)") }
         let directory = Directory(taking: OwnedFD(taking: opened), path: here)
-        try directory.forEachEntry { try removeTree(in: opened, $0, path: here) }
-        try system("removing \(here)") { unlinkat(parent, name, AT_REMOVEDIR) }
+        var attempts = 8
+        repeat {
+            try directory.forEachEntry { try removeTree(in: opened, $0, path: here) }
+            if unlinkat(parent, name, AT_REMOVEDIR) == 0 { return }
+            attempts -= 1
+            // Somebody who is about to end has made an entry meanwhile.
+        } while rkt_errno() == ENOTEMPTY && attempts > 0
+        throw RktError(errno: rkt_errno(), "removing \(here)")
     }
 
     /// Waits until the directory's entries are on disk.

@@ -77,7 +77,7 @@ public struct PodCollection: Sendable {
             }
             await attempt(pod) {
                 if pod.phase == .exitedGarbage { report(.removing(pod.uuid)) }
-                try await removal.remove(pod, manager: manager)
+                try await removal.clear(pod, manager: manager)
             }
         }
         try data.links.collect()

@@ -1,4 +1,4 @@
-internal import Diagnostics
+public import Diagnostics
 internal import Glibc
 internal import LinuxOS
 public import Manifests
@@ -30,22 +30,50 @@ public struct PodControl: Sendable {
         try await launch(pod, manager: try await SystemdManager.connect())
     }
 
+    /// How a pod's run came out.
+    public struct Outcome: Sendable {
+        /// The pod's exit status.
+        public let status: Int32
+        /// Why the pod could not be removed, where it was to be.
+        public let removalError: RktError?
+    }
+
     /// Starts a prepared or exited pod and returns when it has ended; systemd may take a moment longer to put its units
     /// away.
     ///
     /// - Parameters:
     ///   - pod: The pod.
+    ///   - removing: Whether the pod is to be removed then, however it ended.
     ///   - started: Called when its apps have started.
     ///   - ended: Called when its apps have ended and nothing of it runs any more; systemd may not be done yet.
-    /// - Returns: The pod's exit status.
+    /// - Returns: What came of it.
     /// - Throws: ``RktError`` when it could not be started and no app is to blame; systemd is done with it then too.
     public func run(
         _ pod: PodDirectory,
+        removing: Bool = false,
+        started: () -> Void,
+        ended: @Sendable () async throws -> Void
+    ) async throws -> Outcome {
+        let slot = await StartSlot.take()
+        let manager = try await SystemdManager.connect()
+        do {
+            let status = try await runToEnd(pod, manager: manager, slot: slot, started: started, ended: ended)
+            let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
+            return Outcome(status: status, removalError: removalError)
+        } catch {
+            if removing { _ = await remove(pod.uuid, manager: manager) }
+            throw error
+        }
+    }
+
+    private func runToEnd(
+        _ pod: PodDirectory,
+        manager: SystemdManager,
+        slot: consuming StartSlot?,
         started: () -> Void,
         ended: @Sendable () async throws -> Void
     ) async throws -> Int32 {
-        var slot = await StartSlot.take()
-        let manager = try await SystemdManager.connect()
+        var slot = slot
         var failure: (any Error)?
         do {
             try await launch(pod, manager: manager)
@@ -72,6 +100,22 @@ public struct PodControl: Sendable {
         let status = running.exitStatus()
         if let failure, status == 0 { throw failure }
         return status
+    }
+
+    /// Removes a pod that has ended.
+    ///
+    /// - Returns: What kept it from being removed.
+    private func remove(_ uuid: PodUUID, manager: SystemdManager) async -> RktError? {
+        do {
+            // Wherever it is by now: its start may have failed.
+            try await SystemdSurvival.during(manager) {
+                guard let pod = try PodLookup(data: data).exactly(uuid) else { return }
+                try await PodRemoval(data: data).removeEnded(pod, manager: $0)
+            }
+            return nil
+        } catch {
+            return error as? RktError ?? RktError(.failed, "removing pod \"\(uuid)\"", cause: error)
+        }
     }
 
     /// Waits until nothing of a pod runs any more. The connection is given up meanwhile unless that is soon: the bus has

@@ -131,6 +131,13 @@ public final class PodDirectory: Sendable {
         return Int32(text.prefix { $0.isNumber }) ?? 0
     }
 
+    /// Whether the ends of all apps are recorded and none was a failure: systemd has nothing left to do with the pod but
+    /// to forget its units.
+    var hasEndedWell: Bool {
+        guard phase == .run, !directory.contains("exit"), let apps = try? overview() else { return false }
+        return apps.allSatisfy { exitStatus(of: $0.name) != nil }
+    }
+
     /// The process of the pod's init, as pod-start wrote it; nil when the pod was never started.
     func initProcess() -> Int32? {
         (try? directory.readText("pid", limit: 64)).flatMap { Int32($0.prefix { $0.isNumber }) }

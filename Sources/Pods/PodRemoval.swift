@@ -17,11 +17,26 @@ public struct PodRemoval: Sendable {
         self.data = data
     }
 
-    /// Removes a pod that does not run.
+    /// Removes a pod that does not run, and returns when nothing of it is left.
     ///
     /// - Parameter pod: The pod.
     /// - Throws: ``RktError`` with `wrongState` when it runs or is being prepared, or for what could not be removed.
     public func remove(_ pod: PodDirectory) async throws {
+        try Self.checkRemovable(pod)
+        let manager = try await SystemdManager.connect()
+        try await clear(try await mark(pod, manager: manager), manager: manager)
+    }
+
+    /// Removes a pod whose end was just seen. Where all its apps ended well, systemd has nothing left to do but to forget
+    /// its units, and is left to it.
+    func removeEnded(_ pod: PodDirectory, manager: SystemdManager) async throws {
+        try Self.checkRemovable(pod)
+        let endedWell = pod.hasEndedWell
+        let marked = try await mark(pod, manager: manager, endedWell: endedWell)
+        try await clear(marked, manager: manager, endedWell: endedWell)
+    }
+
+    private static func checkRemovable(_ pod: PodDirectory) throws {
         let state = try pod.state()
         switch state {
         case .running, .embryo, .preparing, .deleting, .exitedDeleting:
@@ -29,14 +44,13 @@ public struct PodRemoval: Sendable {
         case .abortedPrepare, .prepared, .exited, .exitedGarbage, .garbage:
             break
         }
-        let manager = try await SystemdManager.connect()
-        try await remove(try await mark(pod, manager: manager), manager: manager)
     }
 
     /// Moves a pod to where only removal finds it.
     ///
+    /// - Parameter endedWell: Whether nothing that systemd may still do with the pod needs its directory.
     /// - Returns: The pod in its new place.
-    func mark(_ pod: PodDirectory, manager: SystemdManager) async throws -> PodDirectory {
+    func mark(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws -> PodDirectory {
         switch pod.phase {
         case .exitedGarbage, .garbage: return pod
         default: break
@@ -44,7 +58,7 @@ public struct PodRemoval: Sendable {
         // systemd may be stopping the pod, or be about to start it again. A unit that is not loaded is down; asking for
         // its state would load it.
         let unit = PodNames.podUnit(pod.uuid)
-        if try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
+        if !endedWell, try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
             try await manager.waitUntilInactive(unit, timeout: .seconds(90))
         }
         let lock = try pod.lock()
@@ -53,21 +67,27 @@ public struct PodRemoval: Sendable {
     }
 
     /// Removes a pod that is marked, and all it left on the host.
-    func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
+    ///
+    /// - Parameter endedWell: Whether its apps were seen to have ended without a failure, and nobody has started it since.
+    func clear(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         // The apps' files are many, and the units take a moment.
-        async let traces: Void = removeTraces(of: pod, manager: manager)
+        async let traces: Void = removeTraces(of: pod, manager: manager, endedWell: endedWell)
         try pod.directory.removeTree("apps")
         try await traces
         guard let parent = try data.phase(pod.phase) else { return }
         try parent.removeTree(pod.uuid.description)
     }
 
-    private func removeTraces(of pod: PodDirectory, manager: SystemdManager) async throws {
+    private func removeTraces(of pod: PodDirectory, manager: SystemdManager, endedWell: Bool) async throws {
         let uuid = pod.uuid
         let apps = ((try? pod.overview()) ?? []).map(\.name)
-        try await putAwayUnits(of: uuid, manager: manager)
+        if endedWell {
+            try await dismissUnits(of: uuid, manager: manager)
+        } else {
+            try await putAwayUnits(of: uuid, manager: manager)
+        }
         for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
             guard let slash = path.lastIndex(of: "/") else { continue }
             try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
@@ -80,6 +100,22 @@ public struct PodRemoval: Sendable {
         try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)
     }
 
+    /// Lets what still runs of a pod's units go, without waiting for systemd: its apps and its init have ended, and no unit
+    /// of theirs will fail any more. What is left is its journald, which is dead when this returns.
+    private func dismissUnits(of uuid: PodUUID, manager: SystemdManager) async throws {
+        let loaded = try await manager.listUnits(patterns: PodNames.unitPatterns(uuid))
+        let journal = loaded.filter { $0.name.hasPrefix("systemd-journald") && $0.activeState != "inactive" }
+        try await manager.dismissUnits(
+            journal.map(\.name),
+            killing: journal.filter(Self.isJournald).map(\.name)
+        )
+        await manager.resetFailedUnits(loaded.filter { $0.activeState == "failed" }.map(\.name))
+    }
+
+    private static func isJournald(_ unit: ListedUnit) -> Bool {
+        unit.name.hasPrefix("systemd-journald@") && unit.name.hasSuffix(".service")
+    }
+
     /// Stops what still runs of a pod's units, which is mostly its journal's, and makes systemd forget the failed ones.
     private func putAwayUnits(of uuid: PodUUID, manager: SystemdManager) async throws {
         let patterns = PodNames.unitPatterns(uuid)
@@ -87,7 +123,7 @@ public struct PodRemoval: Sendable {
         // The pod's own unit may still be on its way down, as its init has ended: stopping it waits for that.
         let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
         // Its journald would see to it that what is about to be removed is on disk.
-        let journald = running.filter { $0.name.hasPrefix("systemd-journald@") && $0.name.hasSuffix(".service") }
+        let journald = running.filter(Self.isJournald)
         var problem: (any Error)?
         do {
             try await manager.stopUnits(running.map(\.name), killing: journald.map(\.name))

@@ -72,7 +72,6 @@ extension SystemdManager {
     ///   - names: The units' names.
     ///   - killed: Those of them whose processes are killed as soon as systemd has its jobs: they shall not do all that
     ///     they do when they end.
-    ///     They count as failed afterwards.
     ///   - mode: What to do with conflicting jobs.
     ///   - timeout: How long to wait for all of them.
     /// - Throws: `RktError` as ``startUnits(_:followers:mode:timeout:)``.
@@ -82,15 +81,35 @@ extension SystemdManager {
         mode: JobMode = .replace,
         timeout: Duration? = nil
     ) async throws {
-        let kill: Int32 = 9
         try await run(
             names.map { unitCall("StopUnit", $0, mode) },
-            followers: killed.map {
-                managerCall("KillUnit", [.string($0), .string(KillWhom.all.rawValue), .int32(kill)])
-            },
+            followers: killed.map(killCall),
             verb: "stop",
             timeout: timeout
         )
+    }
+
+    /// Lets units be stopped, at once and without waiting for it. Those that are gone are none too few.
+    ///
+    /// - Parameters:
+    ///   - names: The units' names.
+    ///   - killed: Those of them whose processes are killed as soon as systemd has its jobs. They have got their signal
+    ///     when this returns.
+    /// - Throws: `RktError` when systemd cannot be asked.
+    public func dismissUnits(_ names: [String], killing killed: [String] = []) async throws {
+        let calls = names.map { unitCall("StopUnit", $0, .replace).call } + killed.map(killCall)
+        for reply in try await connection.start(all: calls) {
+            do {
+                _ = try await reply.value()
+            } catch let error as RktError where error.code == .notFound || error.code == .failed {
+                // It ended meanwhile.
+            }
+        }
+    }
+
+    private func killCall(_ name: String) -> DBusCall {
+        let kill: Int32 = 9
+        return managerCall("KillUnit", [.string(name), .string(KillWhom.all.rawValue), .int32(kill)])
     }
 
     /// Stops a unit if it runs, starts it, and waits until it has started.

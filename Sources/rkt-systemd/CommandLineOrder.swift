@@ -10,7 +10,7 @@ enum CommandLineOrder {
 
     /// Flags that are true when they are there.
     private static let switches: Set<String> = [
-        "debug", "no-legend", "full", "force", "quiet", "detach", "follow", "mark-only", "pretty-print",
+        "debug", "no-legend", "full", "force", "quiet", "detach", "rm", "follow", "mark-only", "pretty-print",
         "trust-keys-from-https", "help", "net",
     ]
 

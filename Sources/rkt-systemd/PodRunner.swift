@@ -29,9 +29,10 @@ struct PodRunner {
     /// - Parameters:
     ///   - pod: The pod, prepared.
     ///   - detached: Whether to return when it has started; its UUID is printed then.
+    ///   - removing: Whether to remove it when it has ended.
     /// - Returns: The exit status: the pod's.
     /// - Throws: ``RktError`` when the pod could not be started, or its log not be read.
-    func run(_ pod: PodDirectory, detached: Bool) async throws -> Int32 {
+    func run(_ pod: PodDirectory, detached: Bool, removing: Bool) async throws -> Int32 {
         if detached {
             try await control.start(pod)
             print(pod.uuid)
@@ -66,8 +67,9 @@ struct PodRunner {
         let stages = stages
         do {
             let unwritten = Mutex<RktError?>(nil)
-            let status = try await control.run(
+            let outcome = try await control.run(
                 pod,
+                removing: removing,
                 started: {
                     stages.mark("start")
                     // One that came before systemd had anything to cancel.
@@ -80,8 +82,12 @@ struct PodRunner {
                     stages.mark("log")
                 }
             )
-            if status == 0, let error = unwritten.withLock({ $0 }) { throw error }
-            return status
+            if removing { stages.mark("removed") }
+            if let error = outcome.removalError {
+                StandardError.print("run: warning: pod \"\(pod.uuid)\" is left for gc: \(error)\n")
+            }
+            if outcome.status == 0, let error = unwritten.withLock({ $0 }) { throw error }
+            return outcome.status
         } catch {
             // A start that the user has called off is no failure to be told.
             if let signal = interruption.signal { return 128 + signal }

@@ -105,6 +105,56 @@ case_sigint_stops_the_pod() {
     expect_equal exited "$(state_of)" state
 }
 
+# expect_removed: nothing of the pod is left that a user could find. systemd may still be forgetting its units.
+expect_removed() {
+    UUID=$(<"$WORK/uuid")
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
+    expect_equal '' "$(find "$DATA/pods" /run/rkt/pods /run/rkt/runtime /run/systemd /etc/systemd /var/log/journal \
+        -maxdepth 3 -name "*$UUID*" ! -path '*/units/*')" 'left behind'
+    expect_equal '' "$(machinectl list --no-legend)" 'machines'
+}
+
+case_rm_removes_the_pod_and_its_log() {
+    app one 'echo hello'
+    app two 'echo there'
+    expect_status 0 run_pod --rm --uuid-file-save="$WORK/uuid"
+    expect_match "$OUT" 'one\[[0-9]+\]: hello' 'the output'
+    expect_match "$OUT" 'two\[[0-9]+\]: there' 'the output'
+    expect_equal '' "$ERR" 'errors'
+    expect_removed
+}
+
+case_rm_keeps_the_exit_status() {
+    app one 'echo failing; exit 7'
+    expect_status 7 run_pod --rm --uuid-file-save="$WORK/uuid"
+    expect_match "$OUT" 'one\[[0-9]+\]: failing' 'the output'
+    expect_removed
+    expect_equal '' "$(units_of_rkt | grep "$UUID")" 'units, failed ones too'
+}
+
+case_rm_after_an_interrupt() {
+    app one "$LIVES"
+    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    kill -TERM "$runner"
+    expect_status 0 wait "$runner"
+    expect_contains "$(<"$WORK/output")" 'ending' 'the output'
+    expect_removed
+}
+
+case_rm_of_a_pod_that_cannot_start() {
+    APP=("$(busybox)" --exec=/no/such/program)
+    expect_status 203 run_pod --rm --uuid-file-save="$WORK/uuid"
+    expect_removed
+}
+
+case_rm_needs_the_foreground() {
+    app one true
+    refused '--rm needs a run in the foreground' run_pod --rm --detach
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
+}
+
 case_lines_come_while_the_pod_runs() {
     app one "$LIVES"
     run_pod --uuid-file-save="$WORK/uuid" >"$WORK/output" &

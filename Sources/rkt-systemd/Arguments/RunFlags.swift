@@ -27,6 +27,7 @@ enum RunFlags {
         guard flags.bool("store-only") != true || flags.bool("no-store") != true else {
             throw RktError(.invalidArgument, "both --store-only and --no-store specified")
         }
+        if flags.bool("detach") == true, flags.bool("rm") == true { throw cannotRemoveDetached }
         guard !arguments.apps.isEmpty else {
             throw RktError(.invalidArgument, "must provide at least one image")
         }
@@ -37,6 +38,12 @@ enum RunFlags {
             )
         }
     }
+
+    /// A pod is removed by who waits for its end.
+    static let cannotRemoveDetached = RktError(
+        .invalidArgument,
+        "--rm needs a run in the foreground, not --detach: rkt gc removes pods that have ended"
+    )
 
     /// When images are to be fetched: `new`, `update` or `never`, however it was said.
     ///
@@ -97,6 +104,7 @@ enum RunFlags {
             try FlagValue.checkLine($0)
         },
         FlagSpecification("detach", .pod, .bool, help: "Return when the pod has started"),
+        FlagSpecification("rm", .pod, .bool, help: "Remove the pod, and its log, when it has ended"),
     ]
 
     private static let app: [FlagSpecification] = [

@@ -36,6 +36,12 @@ struct RunCommand: AsyncParsableCommand {
         let context = try PodRequestContext(arguments, command: "run")
         let pod = try context.prepare(durable: false)
         let runner = PodRunner(context.data, debug: context.debug, stages: context.stages)
-        throw ExitCode(try await runner.run(pod, detached: arguments.podFlags.bool("detach") ?? false))
+        let flags = arguments.podFlags
+        let status = try await runner.run(
+            pod,
+            detached: flags.bool("detach") ?? false,
+            removing: flags.bool("rm") ?? false
+        )
+        throw ExitCode(status)
     }
 }

@@ -14,8 +14,15 @@ struct RunPreparedCommand: AsyncParsableCommand {
     @Flag(help: "Return when the pod has started.")
     var detach = false
 
+    @Flag(name: .customLong("rm"), help: "Remove the pod when it has ended.")
+    var isTemporary = false
+
     @Argument(help: "The pod, by UUID or the start of one.")
     var uuid: String
+
+    func validate() throws {
+        if detach, isTemporary { throw RunFlags.cannotRemoveDetached }
+    }
 
     func run() async throws {
         try Superuser.require()
@@ -26,6 +33,6 @@ struct RunPreparedCommand: AsyncParsableCommand {
             throw RktError(.wrongState, "pod \"\(pod.uuid)\" is not prepared")
         }
         let runner = PodRunner(data, debug: global.debug, stages: global.stages("run-prepared"))
-        throw ExitCode(try await runner.run(pod, detached: detach))
+        throw ExitCode(try await runner.run(pod, detached: detach, removing: isTemporary))
     }
 }
