@@ -16,7 +16,6 @@ struct AppBundle {
         for name in ["upper", "work", "rootfs"] { try directory.makeDirectory(name, mode: 0o755) }
         // Topmost first, as overlayfs wants them.
         try directory.writeInPlace("layers", image.layers.reversed().map { "\($0)\n" }.joined())
-        try directory.writeInPlace("manifest", image.manifest)
     }
 
     /// Resolves the app's user in its own root.

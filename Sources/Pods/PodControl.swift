@@ -56,6 +56,7 @@ public struct PodControl: Sendable {
     ) async throws -> Outcome {
         let slot = await StartSlot.take()
         let manager = try await SystemdManager.connect()
+        if removing { try pod.directory.writeInPlace("temporary", "") }
         do {
             let status = try await runToEnd(pod, manager: manager, slot: slot, started: started, ended: ended)
             let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
@@ -184,7 +185,7 @@ public struct PodControl: Sendable {
         let running = pod.phase == .run ? pod : try pod.move(to: .run, in: data, durable: false)
         try PodGate.make(in: running.directory)
         if running.directory.contains("pid") { try running.directory.remove("pid") }
-        try HostFiles.install(from: running)
+        try HostFiles(of: running).install()
         try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
         return running
     }

@@ -12,13 +12,13 @@ public import Manifests
 /// | `pod-created` | nothing; its time is the pod's creation | prepare |
 /// | `overview` | a line per app: name, image name, image id, separated by TABs | prepare |
 /// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
-/// | `run/` | the generated units and journal configuration, as they are below `/run` | prepare |
+/// | `host-files` | ``HostFiles``: the generated units and journal configuration | prepare |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
 /// | `gate` | a named pipe at which launchers wait for the init | run, pod-start |
 /// | `ends` | a named pipe that wakes the init when an app has ended | run, pod-start |
-/// | `host-namespaces` | there when the pod has none of its own | pod-start |
+/// | `temporary` | there when the pod is removed as soon as it has ended | run |
 /// | `starting` | there while pod-start has not handed over | pod-start |
 /// | `stopping` | there once the pod was asked to stop | pod-init |
 /// | `status/APP` | the app's exit status; before that the file is `.APP`, laid out by pod-start | pod-init |

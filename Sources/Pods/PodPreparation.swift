@@ -146,10 +146,13 @@ public struct PodPreparation: Sendable {
         for app in plans {
             let bundle = try apps.directory(app.name.description)
             try bundle.writeInPlace("config.json", try plan.runtimeConfiguration(for: app), mode: 0o640)
-            try bundle.writeInPlace("hosts", Self.hosts(hostname))
-            try bundle.writeInPlace("hostname", "\(hostname)\n")
         }
-        try layOutHostFiles(plan, in: directory)
+        let units = try plan.units().map { ("systemd/system/\($0.name)", $0.file.description) }
+        let hostFiles = units + plan.journalConfiguration().map { ($0.path, $0.content) }
+        try directory.writeInPlace(
+            HostFiles.fileName,
+            HostFiles(hostFiles.map { HostFiles.File(path: $0, content: Array($1.utf8)) }).encoded()
+        )
         try directory.writeInPlace(RuntimeConfiguration.fileName, configuration.encoded())
         try directory.writeInPlace("overview", overview(names: names, images: images))
         try directory.writeInPlace(
@@ -158,31 +161,6 @@ public struct PodPreparation: Sendable {
             mode: 0o640
         )
         try directory.writeInPlace("pod-created", "")
-    }
-
-    /// The hosts file of an app whose image has none (reference, 5.10).
-    private static func hosts(_ hostname: String) -> String {
-        """
-        127.0.0.1\tlocalhost localhost.localdomain \(hostname)
-        ::1\tlocalhost ip6-localhost ip6-loopback
-        fe00::0\tip6-localnet
-        ff02::1\tip6-allnodes
-        ff02::2\tip6-allrouters
-
-        """
-    }
-
-    private func layOutHostFiles(_ plan: PodPlan, in directory: Directory) throws {
-        try directory.makeDirectory("run", mode: 0o755)
-        let units = try plan.units().map { ("systemd/system/\($0.name)", $0.file.description) }
-        let journal = plan.journalConfiguration().map { ($0.path, $0.content) }
-        for (path, content) in units + journal {
-            var parent = try directory.directory("run")
-            let components = path.split(separator: "/").map(String.init)
-            for component in components.dropLast() { parent = try parent.ensureDirectory(component) }
-            guard let name = components.last else { continue }
-            try parent.writeInPlace(name, content)
-        }
     }
 
     private func overview(names: [String], images: [PodImage]) -> String {

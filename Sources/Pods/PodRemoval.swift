@@ -73,47 +73,48 @@ public struct PodRemoval: Sendable {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         // The apps' files are many, and the units take a moment.
-        async let traces: Void = removeTraces(of: pod, manager: manager, endedWell: endedWell)
-        try pod.directory.removeTree("apps")
-        try await traces
+        if endedWell {
+            async let journald: Void = dismissJournald(of: pod, manager: manager)
+            try pod.directory.removeTree("apps")
+            try removeTraces(of: pod)
+            try await journald
+        } else {
+            async let units: Void = putAwayUnits(of: pod.uuid, manager: manager)
+            try pod.directory.removeTree("apps")
+            try await units
+            try removeTraces(of: pod)
+        }
+        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(pod.uuid)) {
+            guard let slash = path.lastIndex(of: "/") else { continue }
+            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
+        }
         guard let parent = try data.phase(pod.phase) else { return }
         try parent.removeTree(pod.uuid.description)
     }
 
-    private func removeTraces(of pod: PodDirectory, manager: SystemdManager, endedWell: Bool) async throws {
+    /// What a pod has outside of its directory and its journal's.
+    private func removeTraces(of pod: PodDirectory) throws {
         let uuid = pod.uuid
         let apps = ((try? pod.overview()) ?? []).map(\.name)
-        if endedWell {
-            try await dismissUnits(of: uuid, manager: manager)
-        } else {
-            try await putAwayUnits(of: uuid, manager: manager)
-        }
-        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
-            guard let slash = path.lastIndex(of: "/") else { continue }
-            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
-        }
-        try HostFiles.remove(of: pod)
+        // One whose preparation ended early may have none yet.
+        if pod.directory.contains(HostFiles.fileName) { try HostFiles(of: pod).remove(of: pod) }
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)
-        for app in apps { try removeIfThere("\(uuid)-\(app)", in: "/run/rkt/runtime") }
+        for app in apps {
+            for directory in ["/run/rkt/runtime", "/run/rkt/pids"] {
+                try removeIfThere("\(uuid)-\(app)", in: directory)
+            }
+        }
         let units = apps.map { PodNames.appUnit(uuid, $0) }
         try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)
     }
 
-    /// Lets what still runs of a pod's units go, without waiting for systemd: its apps and its init have ended, and no unit
-    /// of theirs will fail any more. What is left is its journald, which is dead when this returns.
-    private func dismissUnits(of uuid: PodUUID, manager: SystemdManager) async throws {
-        let loaded = try await manager.listUnits(patterns: PodNames.unitPatterns(uuid))
-        let journal = loaded.filter { $0.name.hasPrefix("systemd-journald") && $0.activeState != "inactive" }
-        try await manager.dismissUnits(
-            journal.map(\.name),
-            killing: journal.filter(Self.isJournald).map(\.name)
-        )
-        await manager.resetFailedUnits(loaded.filter { $0.activeState == "failed" }.map(\.name))
-    }
-
-    private static func isJournald(_ unit: ListedUnit) -> Bool {
-        unit.name.hasPrefix("systemd-journald@") && unit.name.hasSuffix(".service")
+    /// Ends a pod's journald, which is dead when this returns, and leaves the pod's units to systemd: the apps and the init
+    /// have ended, and the journal's sockets go when nothing needs them.
+    private func dismissJournald(of pod: PodDirectory, manager: SystemdManager) async throws {
+        guard try RuntimeConfiguration(of: pod).journal == .namespace else { return }
+        let journald = "systemd-journald@\(PodNames.machine(pod.uuid)).service"
+        try await manager.dismissUnits([journald], killing: [journald])
     }
 
     /// Stops what still runs of a pod's units, which is mostly its journal's, and makes systemd forget the failed ones.
@@ -123,7 +124,7 @@ public struct PodRemoval: Sendable {
         // The pod's own unit may still be on its way down, as its init has ended: stopping it waits for that.
         let running = loaded.filter { !["inactive", "failed"].contains($0.activeState) || $0.job != nil }
         // Its journald would see to it that what is about to be removed is on disk.
-        let journald = running.filter(Self.isJournald)
+        let journald = running.filter { $0.name.hasPrefix("systemd-journald@") && $0.name.hasSuffix(".service") }
         var problem: (any Error)?
         do {
             try await manager.stopUnits(running.map(\.name), killing: journald.map(\.name))

@@ -12,12 +12,18 @@ enum AppLauncher {
         let podPath = Text(arguments[2]) + "/pods/run/" + uuid
         let pod = openFile(podPath, O_RDONLY | O_DIRECTORY)
         let appPath = podPath + "/apps/" + arguments[1]
-        let namespaces = PodNamespaces.open(pod, uuid: uuid)
+        let configuration = PodConfiguration(in: pod)
+        let namespaces = PodNamespaces.open(pod, uuid: uuid, configuration: configuration)
         check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
         namespaces.bind()
         // Opened only now: the kernel does not mount what was found in another mount namespace.
-        let root = AppRoot.mount(openFile(appPath, O_PATH | O_DIRECTORY))
+        let isTemporary = exists(in: pod, Text("temporary"))
+        let root = AppRoot.mount(
+            openFile(appPath, O_PATH | O_DIRECTORY),
+            hostname: Text(configuration.value("Hostname")),
+            isTemporary: isTemporary
+        )
 
         // An app that is started again has not ended.
         let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
@@ -29,7 +35,12 @@ enum AppLauncher {
         // By now the app's process is systemd's own child, so that its end is the unit's; it still waits to be started,
         // so that it cannot end before systemd knows it.
         let guardian = StartGuard(of: main)
-        Notify.send(Text("MAINPID=") + main + "\nREADY=1\nFDSTORE=1\nFDPOLL=0\nFDNAME=root", with: root)
+        let handOver = Text("MAINPID=") + main + "\nREADY=1"
+        if isTemporary {
+            Notify.send(handOver)
+        } else {
+            Notify.send(handOver + "\nFDSTORE=1\nFDPOLL=0\nFDNAME=root", with: root)
+        }
         app.start()
         guardian.dismiss()
         _exit(0)

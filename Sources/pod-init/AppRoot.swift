@@ -9,8 +9,12 @@ enum AppRoot {
     /// Layers and directories are named by descriptor: short names, so that many layers fit into the one page the
     /// kernel takes, and no text of a path is parsed by it.
     ///
+    /// - Parameters:
+    ///   - bundle: The app's directory.
+    ///   - hostname: The pod's host name, for an image that has none.
+    ///   - isTemporary: Whether nothing is kept of what the app writes, so that none of it need ever reach the disk.
     /// - Returns: The root's descriptor.
-    static func mount(_ bundle: Int32) -> Int32 {
+    static func mount(_ bundle: Int32, hostname: Text, isTemporary: Bool) -> Int32 {
         guard let list = contents(in: bundle, Text("layers")) else { fail(Text("reading the app's layers")) }
         var options = Text("lowerdir=")
         var layer = Text("")
@@ -30,25 +34,38 @@ enum AppRoot {
         let work = openFile(in: bundle, Text("work"), O_PATH | O_DIRECTORY)
         // The one of the app's last life may still be on its way to the disk; an index would refuse a second one.
         options = options + ",index=off,upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
+        if isTemporary {
+            // The kernel's mark of one that may have lost something, as the app's last life left it: nothing was lost.
+            let mark = Text("work/work/incompat/volatile")
+            _ = mark.withCString { unlinkat(bundle, $0, 0x200) }
+            options = options + ",volatile"
+        }
         let root = path(ofDescriptor: openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY))
         let result = root.withCString { target in
             options.withCString { CMusl.mount("overlay", target, "overlay", 0, $0) }
         }
         check(result, Text("mounting the app's root"))
         let mounted = openFile(in: bundle, Text("rootfs"), O_RDONLY | O_DIRECTORY)
-        for name in ["hosts", "hostname"] as [StaticString] { provide(name, in: mounted, from: bundle) }
+        provide("hosts", hosts(hostname), in: mounted)
+        provide("hostname", hostname + "\n", in: mounted)
         return mounted
+    }
+
+    /// The hosts file of an app whose image has none (reference, 5.10).
+    private static func hosts(_ hostname: Text) -> Text {
+        Text("127.0.0.1\tlocalhost localhost.localdomain ") + hostname
+            + "\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff02::1\tip6-allnodes\n"
+            + "ff02::2\tip6-allrouters\n"
     }
 
     /// Writes a file of `/etc` that the image does not have. Every step stays inside the app's root, whatever links
     /// the image has put there.
-    private static func provide(_ name: StaticString, in root: Int32, from bundle: Int32) {
-        guard let content = contents(in: bundle, Text(name), limit: 4096) else { return }
+    private static func provide(_ name: StaticString, _ content: Text, in root: Int32) {
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         let fd = (Text("etc/") + name).withCString { open_in_root(root, $0, flags, 0o644) }
         // It has one, or no /etc.
         guard fd >= 0 else { return }
-        _ = write(fd, content, content.count)
+        _ = content.withCString { write(fd, $0, content.count) }
         _ = close(fd)
     }
 }

@@ -9,7 +9,11 @@ struct PodNamespaces {
     ///
     /// The init's number alone could by now be another process's. But the init holds the pod's lock until it dies: if
     /// the lock is held after the namespaces were opened, it was the init's number when they were.
-    static func open(_ pod: Int32, uuid: UnsafePointer<CChar>) -> PodNamespaces {
+    static func open(
+        _ pod: Int32,
+        uuid: UnsafePointer<CChar>,
+        configuration: PodConfiguration
+    ) -> PodNamespaces {
         // Launchers may be started before the init is there: a byte in the pipe says that the init is there, which
         // keeps it open while it lives. Where nobody is starting the pod, there is nothing to wait for.
         let lock = openFile(in: pod, Text("lock"), O_RDONLY)
@@ -33,7 +37,7 @@ struct PodNamespaces {
             refuseStopped(uuid)
         }
         var namespaces = PodNamespaces()
-        let names: [StaticString] = exists(in: pod, Text("host-namespaces")) ? [] : ["pid", "ipc", "uts", "net"]
+        let names: [StaticString] = configuration.isIsolated ? ["pid", "ipc", "uts", "net"] : []
         for name in names {
             let fd = openFile(Text("/proc/") + pid + "/ns/" + name, O_RDONLY)
             namespaces.open.append((name, fd))

@@ -9,8 +9,8 @@ struct PodProcess {
 
     /// Starts the init and returns when it has set up the pod's namespaces.
     init(pod: PodRecords, configuration: PodConfiguration, journal: Text?, apps: [Text]) {
-        let isolated = !equal(configuration.value("Stage1"), "fly")
-        let hasNetwork = isolated && equal(configuration.value("Network"), "none")
+        let isolated = configuration.isIsolated
+        let hasNetwork = configuration.hasOwnNetwork
         var namespaces: Int32 = isolated ? CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS : 0
         if hasNetwork { namespaces |= CLONE_NEWNET }
         let status = openFile(in: pod.directory, Text("status"), O_RDONLY | O_DIRECTORY)

@@ -56,8 +56,8 @@ struct PodRecords {
     }
 
     /// Removes what the last run left and lays out this run's records, so that a full disk cannot lose an end.
-    func clearLastRun(apps: [Text], hostNamespaces: Bool) {
-        let results: [StaticString] = ["pid", "exit", "stopping", "host-namespaces"]
+    func clearLastRun(apps: [Text]) {
+        let results: [StaticString] = ["pid", "exit", "stopping"]
         for name in results { remove(in: directory, Text(name)) }
         makeDirectory(in: directory, Text("status"), mode: 0o750)
         let status = openFile(in: directory, Text("status"), O_RDONLY | O_DIRECTORY)
@@ -66,7 +66,6 @@ struct PodRecords {
         _ = close(status)
         writeFile(in: directory, Text(".exit"), Text(Self.emptyRecord), mode: 0o640)
         makePipes()
-        if hostNamespaces { writeFile(in: directory, Text("host-namespaces"), Text(""), mode: 0o640) }
     }
 
     /// Makes the named pipes anew and marks the pod as one that is being started, unless that has been done for this
@@ -83,37 +82,15 @@ struct PodRecords {
         _ = openFile(in: directory, Text("gate"), O_RDWR | O_NONBLOCK)
     }
 
-    /// Makes the pod's files on the host: the link by which its units find it, and its units and its journal's
-    /// configuration, which are kept in the pod's directory, as `/run` does not outlive a boot.
-    func installHostFiles() {
+    /// Makes the link by which the pod's units find it.
+    func makeRuntimeLink() {
         makeDirectory(Text("/run/rkt"))
         makeDirectory(Text("/run/rkt/pods"))
         let name = Text("/run/rkt/pods/") + uuid
-        if link(name)?.equals(path) != true {
-            remove(name)
-            let made = path.withCString { target in name.withCString { symlinkat(target, AT_FDCWD, $0) } }
-            check(made, Text("linking ") + name)
-        }
-        Self.copy(openFile(in: directory, Text("run"), O_RDONLY | O_DIRECTORY), to: Text("/run"))
-    }
-
-    /// Copies a tree of small files; one that is there already, the same, is left alone.
-    private static func copy(_ source: Int32, to target: Text) {
-        makeDirectory(target)
-        let directory = openFile(target, O_RDONLY | O_DIRECTORY)
-        forEachEntry(of: source) { name, kind in
-            // Some file systems do not say what an entry is.
-            let regular: UInt8 = 8
-            if kind != regular, let deeper = openIfThere(in: source, name, O_RDONLY | O_DIRECTORY) {
-                copy(deeper, to: target + "/" + name)
-                return
-            }
-            guard let content = contents(in: source, name) else { fail(Text("reading ") + name) }
-            if let present = contents(in: directory, name), present == content { return }
-            makeFile(in: directory, name, content)
-        }
-        _ = close(directory)
-        _ = close(source)
+        if link(name)?.equals(path) == true { return }
+        remove(name)
+        let made = path.withCString { target in name.withCString { symlinkat(target, AT_FDCWD, $0) } }
+        check(made, Text("linking ") + name)
     }
 
     /// The directory in which the pod's journald will keep its journal, made if it is missing: persistent where the
@@ -142,26 +119,5 @@ struct PodRecords {
     /// The start is over, one way or the other: launchers no longer wait, and ends are no longer left to it.
     func startIsOver() {
         _ = Text("starting").withCString { unlinkat(directory, $0, 0) }
-    }
-}
-
-/// What `runtime-config` in the pod's directory says; the other side is `Pods/RuntimeConfiguration.swift`.
-struct PodConfiguration {
-    private let lines: [ArraySlice<UInt8>]
-
-    init(of pod: PodRecords) {
-        guard let content = contents(in: pod.directory, Text("runtime-config"), limit: 65_536) else {
-            fail(Text("reading runtime-config"))
-        }
-        lines = content.split(separator: 10)
-    }
-
-    /// The value of a key; ends the program when there is none.
-    func value(_ key: StaticString) -> ArraySlice<UInt8> {
-        for line in lines {
-            guard let middle = line.firstIndex(of: 61), equal(line[..<middle], key) else { continue }
-            return line[(middle + 1)...]
-        }
-        refuse(Text("runtime-config does not say ") + key)
     }
 }

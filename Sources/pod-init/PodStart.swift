@@ -17,11 +17,11 @@ enum PodStart {
         let termination = blockTermination()
         Role.beforeFailure = { giveUp(pod) }
 
-        let configuration = PodConfiguration(of: pod)
+        let configuration = PodConfiguration(in: pod.directory)
         let apps = pod.apps()
-        let isolated = !equal(configuration.value("Stage1"), "fly")
-        pod.clearLastRun(apps: apps, hostNamespaces: !isolated)
-        pod.installHostFiles()
+        pod.clearLastRun(apps: apps)
+        pod.makeRuntimeLink()
+        HostFiles.install(of: pod)
         let journal = equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal() : nil
         clock.mark("files")
 
@@ -35,7 +35,7 @@ enum PodStart {
         guard start.waitUntilRequested() else { fail(pod) }
         process.openGate()
         clock.mark("init")
-        if isolated { start.register(leader: process.pid) }
+        if configuration.isIsolated { start.register(leader: process.pid) }
         guard start.waitUntilDone() else { fail(pod) }
         clock.mark("apps")
 

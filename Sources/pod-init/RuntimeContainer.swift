@@ -8,6 +8,8 @@ struct RuntimeContainer {
 
     /// Where the runtime keeps its state: shared by all apps, as crun keeps its compiled filters there too.
     private static let stateDirectory: StaticString = "/run/rkt/runtime"
+    /// Where it says which process a container is.
+    private static let pidDirectory: StaticString = "/run/rkt/pids"
 
     /// Makes the container; its process waits for the start.
     ///
@@ -17,7 +19,9 @@ struct RuntimeContainer {
         if exists(in: AT_FDCWD, Text(Self.stateDirectory) + "/" + id) {
             _ = run([Text("delete"), Text("--force"), id])
         }
-        let pidFile = bundle + "/pid"
+        // In memory, and only until it has been read.
+        makeDirectory(Text(Self.pidDirectory), mode: 0o700)
+        let pidFile = Text(Self.pidDirectory) + "/" + id
         // When it fails, the runtime has said why.
         guard run([Text("create"), Text("--bundle"), bundle, Text("--pid-file"), pidFile, id]) == 0 else {
             _exit(ExitStatus.exec)
@@ -25,6 +29,7 @@ struct RuntimeContainer {
         guard let main = contents(pidFile, limit: 64).flatMap({ parseNumber($0) }), main > 1 else {
             refuse(Text("the OCI runtime did not say which process app ") + id + " is")
         }
+        remove(pidFile)
         return main
     }
 
