@@ -71,7 +71,7 @@ public struct PodCollection: Sendable {
             }
         }
         for pod in try lookup.pods(in: [.exitedGarbage, .garbage]) where try !pod.isLocked() {
-            guard pod.phase == .garbage || age(of: pod) >= gracePeriod else {
+            guard pod.phase == .garbage || pod.isTemporary || age(of: pod) >= gracePeriod else {
                 report(.kept(pod.uuid))
                 continue
             }

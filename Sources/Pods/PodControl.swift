@@ -56,7 +56,7 @@ public struct PodControl: Sendable {
     ) async throws -> Outcome {
         let slot = await StartSlot.take()
         let manager = try await SystemdManager.connect()
-        if removing { try pod.directory.writeInPlace("temporary", "") }
+        if removing { try pod.directory.writeInPlace(PodDirectory.temporaryMark, "") }
         do {
             let status = try await runToEnd(pod, manager: manager, slot: slot, started: started, ended: ended)
             let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
@@ -111,7 +111,7 @@ public struct PodControl: Sendable {
             // Wherever it is by now: its start may have failed.
             try await SystemdSurvival.during(manager) {
                 guard let pod = try PodLookup(data: data).exactly(uuid) else { return }
-                try await PodRemoval(data: data).removeEnded(pod, manager: $0)
+                try await PodRemoval(data: data).remove(pod, manager: $0)
             }
             return nil
         } catch {

@@ -131,6 +131,12 @@ public final class PodDirectory: Sendable {
         return Int32(text.prefix { $0.isNumber }) ?? 0
     }
 
+    /// Whether the pod was to be removed as soon as it had ended, by a command that may have been killed.
+    var isTemporary: Bool { directory.contains(Self.temporaryMark) }
+
+    /// The name of that mark.
+    static let temporaryMark = "temporary"
+
     /// Whether the ends of all apps are recorded and none was a failure: systemd has nothing left to do with the pod but
     /// to forget its units.
     var hasEndedWell: Bool {

@@ -17,19 +17,17 @@ public struct PodRemoval: Sendable {
         self.data = data
     }
 
-    /// Removes a pod that does not run, and returns when nothing of it is left.
+    /// Removes a pod that does not run. Where all its apps ended well, systemd has nothing left to do but to forget its
+    /// units, and is left to it; else it has when this returns.
     ///
     /// - Parameter pod: The pod.
     /// - Throws: ``RktError`` with `wrongState` when it runs or is being prepared, or for what could not be removed.
     public func remove(_ pod: PodDirectory) async throws {
         try Self.checkRemovable(pod)
-        let manager = try await SystemdManager.connect()
-        try await clear(try await mark(pod, manager: manager), manager: manager)
+        try await remove(pod, manager: try await SystemdManager.connect())
     }
 
-    /// Removes a pod whose end was just seen. Where all its apps ended well, systemd has nothing left to do but to forget
-    /// its units, and is left to it.
-    func removeEnded(_ pod: PodDirectory, manager: SystemdManager) async throws {
+    func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
         try Self.checkRemovable(pod)
         let endedWell = pod.hasEndedWell
         let marked = try await mark(pod, manager: manager, endedWell: endedWell)
@@ -48,8 +46,12 @@ public struct PodRemoval: Sendable {
 
     /// Moves a pod to where only removal finds it.
     ///
-    /// - Parameter endedWell: Whether nothing that systemd may still do with the pod needs its directory.
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - manager: A connection to systemd.
+    ///   - endedWell: Whether nothing that systemd may still do with the pod needs its directory.
     /// - Returns: The pod in its new place.
+    /// - Throws: ``RktError`` with `busy` when somebody else is at it.
     func mark(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws -> PodDirectory {
         switch pod.phase {
         case .exitedGarbage, .garbage: return pod
@@ -68,16 +70,20 @@ public struct PodRemoval: Sendable {
 
     /// Removes a pod that is marked, and all it left on the host.
     ///
-    /// - Parameter endedWell: Whether its apps were seen to have ended without a failure, and nobody has started it since.
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - manager: A connection to systemd.
+    ///   - endedWell: Whether its apps were seen to have ended without a failure, and nobody has started it since.
+    /// - Throws: ``RktError`` for what could not be removed.
     func clear(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         // The apps' files are many, and the units take a moment.
         if endedWell {
-            async let journald: Void = dismissJournald(of: pod, manager: manager)
+            async let units: Void = dismissUnits(of: pod, manager: manager)
             try pod.directory.removeTree("apps")
             try removeTraces(of: pod)
-            try await journald
+            try await units
         } else {
             async let units: Void = putAwayUnits(of: pod.uuid, manager: manager)
             try pod.directory.removeTree("apps")
@@ -110,11 +116,14 @@ public struct PodRemoval: Sendable {
     }
 
     /// Ends a pod's journald, which is dead when this returns, and leaves the pod's units to systemd: the apps and the init
-    /// have ended, and the journal's sockets go when nothing needs them.
-    private func dismissJournald(of pod: PodDirectory, manager: SystemdManager) async throws {
-        guard try RuntimeConfiguration(of: pod).journal == .namespace else { return }
-        let journald = "systemd-journald@\(PodNames.machine(pod.uuid)).service"
-        try await manager.dismissUnits([journald], killing: [journald])
+    /// have ended, and the journal's sockets go when nothing needs them. Another start may have failed since.
+    private func dismissUnits(of pod: PodDirectory, manager: SystemdManager) async throws {
+        let hasJournald = try RuntimeConfiguration(of: pod).journal == .namespace
+        let apps = try pod.overview().map { PodNames.appUnit(pod.uuid, $0.name) }
+        try await manager.dismissUnits(
+            killing: hasJournald ? ["systemd-journald@\(PodNames.machine(pod.uuid)).service"] : [],
+            forgetting: [PodNames.podUnit(pod.uuid)] + apps
+        )
     }
 
     /// Stops what still runs of a pod's units, which is mostly its journal's, and makes systemd forget the failed ones.

@@ -89,15 +89,16 @@ extension SystemdManager {
         )
     }
 
-    /// Lets units be stopped, at once and without waiting for it. Those that are gone are none too few.
+    /// Lets systemd be done with units, all at once and without waiting for it. Those that are gone are none too few.
     ///
     /// - Parameters:
-    ///   - names: The units' names.
-    ///   - killed: Those of them whose processes are killed as soon as systemd has its jobs. They have got their signal
-    ///     when this returns.
+    ///   - killed: Units that are stopped, and whose processes are killed. They have got their signal when this returns.
+    ///   - forgotten: Units that are down, and whose failure is forgotten if they have failed.
     /// - Throws: `RktError` when systemd cannot be asked.
-    public func dismissUnits(_ names: [String], killing killed: [String] = []) async throws {
-        let calls = names.map { unitCall("StopUnit", $0, .replace).call } + killed.map(killCall)
+    public func dismissUnits(killing killed: [String], forgetting forgotten: [String]) async throws {
+        let calls =
+            killed.map { unitCall("StopUnit", $0, .replace).call } + killed.map(killCall)
+            + forgotten.map { managerCall("ResetFailedUnit", [.string($0)]) }
         for reply in try await connection.start(all: calls) {
             do {
                 _ = try await reply.value()

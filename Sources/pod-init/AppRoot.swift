@@ -36,8 +36,9 @@ enum AppRoot {
         options = options + ",index=off,upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
         if isTemporary {
             // The kernel's mark of one that may have lost something, as the app's last life left it: nothing was lost.
-            let mark = Text("work/work/incompat/volatile")
-            _ = mark.withCString { unlinkat(bundle, $0, 0x200) }
+            let mark: StaticString = "work/work/incompat/volatile"
+            remove(in: bundle, Text(mark) + "/dirty")
+            _ = Text(mark).withCString { unlinkat(bundle, $0, 0x200) }
             options = options + ",volatile"
         }
         let root = path(ofDescriptor: openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY))

@@ -230,6 +230,8 @@ case_remove() {
     expect_status 0 rkt rm "$UUID"
     expect_equal "\"$UUID\"" "$OUT" 'the output'
     expect_equal '' "$(rkt list --no-legend)" 'the list'
+    # The pod's journald, killed, may still be on its way: systemctl waits for that.
+    systemctl stop "systemd-journald@rkt-$UUID.service"
     expect_equal '' "$(leftovers)" 'left behind'
 }
 
@@ -258,6 +260,36 @@ case_gc_keeps_what_ended_lately() {
     expect_status 0 rkt gc --grace-period=0s
     expect_contains "$OUT" "Garbage collecting pod \"$UUID\"" 'the output'
     expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_gc_takes_what_rm_was_killed_over() {
+    app one "$LIVES"
+    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    UUID=$(<"$WORK/uuid")
+    kill -KILL "$runner"
+    wait "$runner" || true
+    expect_equal running "$(state_of)" 'state without the command'
+    systemctl stop "pod@$UUID"
+    expect_equal exited "$(state_of)" state
+    expect_status 0 rkt gc
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_temporary_pod_restarts_an_app() {
+    app one 'echo started; touch /mark; trap "exit 0" TERM; while :; do sleep 1000 & wait $!; done'
+    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" started "$runner"
+    UUID=$(<"$WORK/uuid")
+    systemctl restart "$(unit_of one)"
+    wait_for_line started one 2
+    in_app one test -e /mark || fail 'the restarted app has lost its files'
+    kill -TERM "$runner"
+    expect_status 0 wait "$runner"
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
 }
 
 case_gc_mark_only() {
