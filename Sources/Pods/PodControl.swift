@@ -7,12 +7,16 @@ internal import SystemdClient
 /// Starting, stopping and waiting for pods, all through systemd.
 public struct PodControl: Sendable {
     let data: DataDirectory
+    let ahead: StartAhead
 
     /// Controls the pods of a data directory.
     ///
-    /// - Parameter data: The data directory.
-    public init(data: DataDirectory) {
+    /// - Parameters:
+    ///   - data: The data directory.
+    ///   - ahead: What was begun for the start of a pod.
+    public init(data: DataDirectory, ahead: StartAhead = StartAhead()) {
         self.data = data
+        self.ahead = ahead
     }
 
     /// Tells the kernel that units will be started: call it early, and do what there is to do before the start.
@@ -25,9 +29,9 @@ public struct PodControl: Sendable {
     /// - Parameter pod: The pod.
     /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
     public func start(_ pod: PodDirectory) async throws {
-        let slot = await StartSlot.take()
-        defer { withExtendedLifetime(slot) {} }
-        try await launch(pod, manager: try await SystemdManager.connect())
+        let means = try await ahead.take()
+        try await launch(pod, manager: means.manager)
+        means.slot?.free()
     }
 
     /// How a pod's run came out.
@@ -54,27 +58,24 @@ public struct PodControl: Sendable {
         started: () -> Void,
         ended: @Sendable () async throws -> Void
     ) async throws -> Outcome {
-        let slot = await StartSlot.take()
-        let manager = try await SystemdManager.connect()
+        let means = try await ahead.take()
         if removing { try pod.directory.writeInPlace(PodDirectory.temporaryMark, "") }
         do {
-            let status = try await runToEnd(pod, manager: manager, slot: slot, started: started, ended: ended)
-            let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
-            return Outcome(status: status, removalError: removalError)
+            return try await runToEnd(pod, removing: removing, means: means, started: started, ended: ended)
         } catch {
-            if removing { _ = await remove(pod.uuid, manager: manager) }
+            if removing { _ = await remove(pod.uuid, manager: means.manager) }
             throw error
         }
     }
 
     private func runToEnd(
         _ pod: PodDirectory,
-        manager: SystemdManager,
-        slot: consuming StartSlot?,
+        removing: Bool,
+        means: StartAhead.Means,
         started: () -> Void,
         ended: @Sendable () async throws -> Void
-    ) async throws -> Int32 {
-        var slot = slot
+    ) async throws -> Outcome {
+        let manager = means.manager
         var failure: (any Error)?
         do {
             try await launch(pod, manager: manager)
@@ -84,15 +85,13 @@ public struct PodControl: Sendable {
         } catch {
             failure = error
         }
-        withExtendedLifetime(slot) {}
-        slot = nil
+        means.slot?.free()
         guard let running = try PodLookup(data: data).exactly(pod.uuid) else {
             throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
         }
         try await waitForEnd(of: running, manager: manager)
         async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
         try await ended()
-        await forgotten
         // An init that was killed has let go of the lock before its apps' ends were recorded.
         let isKnown = try running.overview().allSatisfy { running.exitStatus(of: $0.name) != nil }
         if failure != nil || !isKnown {
@@ -100,7 +99,9 @@ public struct PodControl: Sendable {
         }
         let status = running.exitStatus()
         if let failure, status == 0 { throw failure }
-        return status
+        let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
+        await forgotten
+        return Outcome(status: status, removalError: removalError)
     }
 
     /// Removes a pod that has ended.

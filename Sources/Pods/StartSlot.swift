@@ -1,5 +1,6 @@
 internal import Glibc
 internal import LinuxOS
+internal import Synchronization
 
 /// One of the places for pods that are being started.
 ///
@@ -7,10 +8,15 @@ internal import LinuxOS
 /// it takes a connection, and systemd takes two or three match rules on the bus for each, of which it has 512; on 252 it
 /// loses the bus, and all who wait with it, when they run out.
 final class StartSlot: Sendable {
-    private let file: OwnedFD
+    private let file: Mutex<OwnedFD?>
 
     private init(_ file: consuming OwnedFD) {
-        self.file = file
+        self.file = Mutex(file)
+    }
+
+    /// Gives the place back. It is free too when the process has gone.
+    func free() {
+        file.withLock { $0 = nil }
     }
 
     /// How many pods are started at once.
@@ -18,7 +24,7 @@ final class StartSlot: Sendable {
     /// How long one waits for a place; then it goes on without: starts that hang must not keep others.
     private static let patience: Duration = .seconds(20)
 
-    /// Takes a place, when there is one; it is free again when the last reference, or the process, has gone.
+    /// Takes a place, when there is one.
     ///
     /// - Returns: The place; nil when there was none in time.
     static func take() async -> StartSlot? {

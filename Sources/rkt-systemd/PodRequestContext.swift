@@ -45,7 +45,11 @@ struct PodRequestContext {
     }
 
     /// Prepares the pod.
-    func prepare(durable: Bool) throws -> PodDirectory {
+    ///
+    /// - Parameter ahead: What is to be begun for a start that follows at once; the pod need not outlive a power loss then.
+    /// - Returns: The pod.
+    /// - Throws: ``RktError`` when it could not be prepared; then nothing of it is left.
+    func prepare(ahead: StartAhead? = nil) throws -> PodDirectory {
         let style = Progress.Style.of(2, quiet: quiet)
         let progress = Progress(style) { StandardError.print($0) }
         defer { progress.close() }
@@ -57,8 +61,9 @@ struct PodRequestContext {
             podImages.append(try images.podImage(app.image, signature: signature))
         }
         stages.mark("images")
+        ahead?.begin()
         var request = request
-        request.durable = durable
+        request.durable = ahead == nil
         let preparation = PodPreparation(data: data, installation: try Installation(), stages: stages)
         return try preparation.run(request, images: podImages) { uuid in
             if let uuidFile { try UUIDFile.write("\(uuid)", to: uuidFile) }

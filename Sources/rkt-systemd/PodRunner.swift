@@ -17,11 +17,11 @@ struct PodRunner {
     /// How long after the pod's end its last lines are waited for.
     private static let drainTime: Duration = .seconds(10)
 
-    init(_ data: DataDirectory, debug: Bool, stages: StageClock) {
+    init(_ data: DataDirectory, ahead: StartAhead, debug: Bool, stages: StageClock) {
         self.data = data
         self.debug = debug
         self.stages = stages
-        control = PodControl(data: data)
+        control = PodControl(data: data, ahead: ahead)
     }
 
     /// Runs a pod.

@@ -29,6 +29,6 @@ struct PrepareCommand: AsyncParsableCommand {
         try RunFlags.validate(arguments)
         try Superuser.require()
         let context = try PodRequestContext(arguments, command: "prepare")
-        print(try context.prepare(durable: true).uuid)
+        print(try context.prepare().uuid)
     }
 }

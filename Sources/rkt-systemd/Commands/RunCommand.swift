@@ -34,8 +34,9 @@ struct RunCommand: AsyncParsableCommand {
         try Superuser.require()
         PodControl.anticipateStart()
         let context = try PodRequestContext(arguments, command: "run")
-        let pod = try context.prepare(durable: false)
-        let runner = PodRunner(context.data, debug: context.debug, stages: context.stages)
+        let ahead = StartAhead()
+        let pod = try context.prepare(ahead: ahead)
+        let runner = PodRunner(context.data, ahead: ahead, debug: context.debug, stages: context.stages)
         let flags = arguments.podFlags
         let status = try await runner.run(
             pod,

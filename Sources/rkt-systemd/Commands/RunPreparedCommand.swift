@@ -32,7 +32,9 @@ struct RunPreparedCommand: AsyncParsableCommand {
         guard try pod.state() == .prepared else {
             throw RktError(.wrongState, "pod \"\(pod.uuid)\" is not prepared")
         }
-        let runner = PodRunner(data, debug: global.debug, stages: global.stages("run-prepared"))
+        let ahead = StartAhead()
+        ahead.begin()
+        let runner = PodRunner(data, ahead: ahead, debug: global.debug, stages: global.stages("run-prepared"))
         throw ExitCode(try await runner.run(pod, detached: detach, removing: isTemporary))
     }
 }
