@@ -33,10 +33,14 @@ final class BusConnection {
     }
 
     /// The system bus, on which this connection has a name then; nil also when it takes no more connections.
-    static func systemBus(_ interruption: Interruption? = nil) -> BusConnection? {
+    ///
+    /// - Parameters:
+    ///   - interruption: What ends every wait.
+    ///   - patience: How long the bus may take, in milliseconds.
+    static func systemBus(_ interruption: Interruption? = nil, patience: Int32 = 25_000) -> BusConnection? {
         guard let connection = open("/run/dbus/system_bus_socket", interruption) else { return nil }
         let hello = connection.send(.bus("Hello"))
-        guard let answer = connection.answer(to: hello, patience: 25_000), !answer.isError else { return nil }
+        guard let answer = connection.answer(to: hello, patience: patience), !answer.isError else { return nil }
         return connection
     }
 

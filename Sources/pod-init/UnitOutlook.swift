@@ -1,6 +1,6 @@
 import CMusl
 
-/// What systemd is about to do with a unit whose process has ended: questions on its own socket.
+/// What systemd is about to do with a unit whose process has ended: questions by the bus.
 struct UnitOutlook {
     /// Whether the unit will be started again: a restart was asked for, or its `Restart=` says so.
     private(set) var willRestart = false
@@ -15,10 +15,11 @@ struct UnitOutlook {
             BusCall.property(path, "org.freedesktop.systemd1.Unit", "Job"),
             BusCall.property(path, "org.freedesktop.systemd1.Service", "Restart")
         )
-        // While systemd executes itself anew its own socket is closed, but the bus keeps a call for it.
+        // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
+        // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
         guard
-            let (connection, asked) = Self.ask(BusConnection.systemd(), questions)
-                ?? Self.ask(BusConnection.systemBus(), questions)
+            let (connection, asked) = Self.ask(BusConnection.systemBus(patience: Self.patience), questions)
+                ?? Self.ask(BusConnection.systemd(), questions)
         else { return }
         guard let job = asked.first.flatMap(SystemdUnit.job) else {
             let policy = asked.second.flatMap(SystemdUnit.string)
@@ -49,6 +50,9 @@ struct UnitOutlook {
         return false
     }
 
+    /// How long an answer may take, in milliseconds.
+    private static let patience: Int32 = 5_000
+
     /// Asks two questions at once.
     ///
     /// - Returns: The answers, nil for what was refused, and the connection; nil when there is none or no answer.
@@ -58,8 +62,8 @@ struct UnitOutlook {
     ) -> (BusConnection, (first: BusMessage?, second: BusMessage?))? {
         guard let connection else { return nil }
         let serials = (connection.send(questions.0), connection.send(questions.1))
-        guard let first = connection.answer(to: serials.0, patience: 5_000) else { return nil }
-        return (connection, (first, connection.answer(to: serials.1, patience: 5_000)))
+        guard let first = connection.answer(to: serials.0, patience: patience) else { return nil }
+        return (connection, (first, connection.answer(to: serials.1, patience: patience)))
     }
 }
 
