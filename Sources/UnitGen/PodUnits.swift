@@ -26,6 +26,8 @@ extension PodPlan {
         try slice.add("Unit", "Documentation", "man:rkt(1)")
         // A slice that comes of itself would stay for ever.
         try slice.add("Unit", "StopWhenUnneeded", "yes")
+        // Nothing is left to end the pod when systemd does not start an app again as was expected.
+        try slice.add("Unit", "PropagatesStopTo", "pod@\(uuid).service")
         return try [GeneratedUnit(name: sliceName, file: slice)] + apps.map { try unit(of: $0) }
     }
 

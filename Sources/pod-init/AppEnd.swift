@@ -3,8 +3,6 @@ import CMusl
 /// ExecStopPost= of an app's unit: records the app's end for the pod, unless the app is about to be restarted.
 ///
 /// Arguments: UUID APP DATA-DIRECTORY. systemd says how the app ended: SERVICE_RESULT, EXIT_CODE, EXIT_STATUS.
-/// The pod's directory holds a file of the right size and name for each record already (`.APP`, `.exit`), so that a
-/// full disk does not lose it.
 enum AppEnd {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         guard arguments.count >= 3 else { refuse(Text("ended: too few arguments")) }
@@ -17,20 +15,16 @@ enum AppEnd {
         RuntimeContainer.removeState(Text(uuid) + "-" + app)
         let stopping = exists(in: pod, Text("stopping"))
         let unit = Text("rkt-") + uuid + "-" + app + ".service"
-        let outlook = stopping ? nil : UnitOutlook(of: unit)
-        if outlook?.willRestart == true { _exit(0) }
-
         let code = exitCode()
-        let failed = hasFailed(outlook, code: code)
-        // One app's end at a time, so that the first failure is the pod's. The lock is on another directory than the
-        // pod's own, which its init holds.
-        _ = flock(status, LOCK_EX)
-        if failed, !exists(in: pod, Text("exit")) {
-            record(in: pod, Text(".exit"), as: Text("exit"), code == 0 ? ExitStatus.setup : code)
+        let outlook = stopping ? nil : UnitOutlook(of: unit, code: code)
+        if outlook?.willRestart == true {
+            // Unless systemd changes its mind: then that is how it ended.
+            EndRecords.note(in: status, app: app, code)
+            _exit(0)
         }
-        record(in: status, Text(".") + app, as: Text(app), code)
-        _ = flock(status, LOCK_UN)
-        PodState.wakeInit(pod)
+
+        let failed = hasFailed(outlook, code: code)
+        EndRecords.record(in: pod, status, app: Text(app), code, isFailure: failed)
 
         // The pod ends when an app fails. While it starts, pod-start sees to that: it looks at the record after
         // it has removed the mark, so that one of the two does.
@@ -50,21 +44,6 @@ enum AppEnd {
         let killed = getenv("EXIT_CODE").map { equal($0, "killed") } ?? false
         let clean = [SIGHUP, SIGINT, SIGPIPE, SIGTERM]
         return killed && clean.contains(code) && !outlook.isAskedToStop
-    }
-
-    private static func record(in directory: Int32, _ prepared: Text, as name: Text, _ code: Int32) {
-        let fd = prepared.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640) }
-        check(fd, Text("recording the end in ") + name)
-        let content = Text("") + code + "\n"
-        if content.withCString({ pwrite(fd, $0, content.count, 0) }) != content.count {
-            fail(Text("recording the end in ") + name)
-        }
-        _ = ftruncate(fd, content.count)
-        _ = close(fd)
-        let result = prepared.withCString { from in
-            name.withCString { renameat(directory, from, directory, $0) }
-        }
-        check(result, Text("recording the end in ") + name)
     }
 
     /// The app's exit status as the reference counts it: the number of the signal that killed it, if one did.

@@ -22,19 +22,20 @@ enum PodState {
     }
 
     /// Whether every app of the pod has ended.
-    static func allEnded(_ podDirectory: Int32) -> Bool {
+    static func allEnded(_ podDirectory: Int32) -> Bool { unended(podDirectory)?.isEmpty ?? false }
+
+    /// The apps whose ends are not recorded; nil when the pod's directory is not as it should be.
+    static func unended(_ podDirectory: Int32) -> [Text]? {
         guard let apps = openIfThere(in: podDirectory, Text("apps"), O_RDONLY | O_DIRECTORY),
             let status = openIfThere(in: podDirectory, Text("status"), O_PATH | O_DIRECTORY)
-        else { return false }
-        guard let stream = fdopendir(apps) else { return false }
-        defer { _ = closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { Text($0) }
-            }
-            if entry.pointee.name.0 != 46, !exists(in: status, name) { return false }
+        else { return nil }
+        defer {
+            _ = close(apps)
+            _ = close(status)
         }
-        return true
+        var names: [Text] = []
+        forEachEntry(of: apps) { name, _ in if !exists(in: status, name) { names.append(name) } }
+        return names
     }
 
     /// Becomes the `systemctl` that stops all app units of the pod and waits until they have.

@@ -9,6 +9,11 @@ enum PodStop {
         let pod = openFile(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY)
         if PodState.allEnded(pod) { _exit(0) }
         PodState.markStopping(pod)
-        PodState.stopApps(uuid)
+        if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }
+        var status: Int32 = 0
+        while waitpid(-1, &status, 0) < 0, __errno_location().pointee == EINTR {}
+        // The init waits for these.
+        EndRecords.recordMissing(in: pod, uuid: uuid)
+        _exit(status == 0 ? 0 : ExitStatus.setup)
     }
 }

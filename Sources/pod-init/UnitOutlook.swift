@@ -7,29 +7,41 @@ struct UnitOutlook {
     /// Whether somebody has asked systemd to stop just this unit.
     private(set) var isAskedToStop = false
 
+    private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
+    private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
+
     /// Asks systemd. Where it does not answer, the end is an end.
-    init(of unit: Text) {
+    ///
+    /// - Parameters:
+    ///   - unit: The unit.
+    ///   - code: The exit status or the number of the signal with which its main process ended.
+    init(of unit: Text, code: Int32) {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
-        let questions = (
-            BusCall.property(path, "org.freedesktop.systemd1.Unit", "Job"),
-            BusCall.property(path, "org.freedesktop.systemd1.Service", "Restart")
-        )
+        let questions = [
+            BusCall.property(path, Self.unitInterface, "Job"),
+            BusCall.property(path, Self.serviceInterface, "Restart"),
+            BusCall.property(path, Self.serviceInterface, "RestartPreventExitStatus"),
+            BusCall.property(path, Self.serviceInterface, "RestartForceExitStatus"),
+        ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
         guard
             let (connection, asked) = Self.ask(BusConnection.systemBus(patience: Self.patience), questions)
                 ?? Self.ask(BusConnection.systemd(), questions)
         else { return }
-        guard let job = asked.first.flatMap(SystemdUnit.job) else {
-            let policy = asked.second.flatMap(SystemdUnit.string)
-            willRestart = policy.map { Self.restarts(policy: $0, result: result) } ?? false
+        guard let job = asked[0].flatMap(SystemdUnit.job) else {
+            let isExit = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
+            let lists = asked[2...].map { $0.map { SystemdUnit.has($0, code, isExit: isExit) } ?? false }
+            let policy = asked[1].flatMap(SystemdUnit.string)
+            willRestart =
+                !lists[0] && (lists[1] || policy.map { Self.restarts(policy: $0, result: result) } ?? false)
             return
         }
         let interface: StaticString = "org.freedesktop.systemd1.Job"
-        let more = (BusCall.property(job, interface, "JobType"), BusCall.property(job, interface, "State"))
-        guard let (_, detail) = Self.ask(connection, more), let type = detail.first.flatMap(SystemdUnit.string),
-            let state = detail.second.flatMap(SystemdUnit.string)
+        let more = [BusCall.property(job, interface, "JobType"), BusCall.property(job, interface, "State")]
+        guard let (_, detail) = Self.ask(connection, more), let type = detail[0].flatMap(SystemdUnit.string),
+            let state = detail[1].flatMap(SystemdUnit.string)
         else { return }
         isAskedToStop = equal(type, "stop")
         // A start that runs is the one that has just failed; one that waits, waits for this end.
@@ -53,17 +65,29 @@ struct UnitOutlook {
     /// How long an answer may take, in milliseconds.
     private static let patience: Int32 = 5_000
 
-    /// Asks two questions at once.
+    /// Whether a unit that is down is `inactive` or `failed`; nil when it is up.
+    static func restingState(of unit: Text) -> Text? {
+        let question = [BusCall.property(SystemdUnit.path(unit), unitInterface, "ActiveState")]
+        guard
+            let (_, asked) = ask(BusConnection.systemBus(patience: patience), question)
+                ?? ask(BusConnection.systemd(), question), let state = asked[0].flatMap(SystemdUnit.string),
+            equal(state, "inactive") || equal(state, "failed")
+        else { return nil }
+        return Text(state)
+    }
+
+    /// Asks some questions at once.
     ///
     /// - Returns: The answers, nil for what was refused, and the connection; nil when there is none or no answer.
-    private static func ask(
-        _ connection: BusConnection?,
-        _ questions: (BusCall, BusCall)
-    ) -> (BusConnection, (first: BusMessage?, second: BusMessage?))? {
+    private static func ask(_ connection: BusConnection?, _ questions: [BusCall]) -> (BusConnection, [BusMessage?])? {
         guard let connection else { return nil }
-        let serials = (connection.send(questions.0), connection.send(questions.1))
-        guard let first = connection.answer(to: serials.0, patience: patience) else { return nil }
-        return (connection, (first, connection.answer(to: serials.1, patience: patience)))
+        let serials = questions.map { connection.send($0) }
+        var answers: [BusMessage?] = []
+        for serial in serials {
+            guard let answer = connection.answer(to: serial, patience: patience) else { return nil }
+            answers.append(answer.isError ? nil : answer)
+        }
+        return (connection, answers)
     }
 }
 
@@ -96,6 +120,21 @@ enum SystemdUnit {
         var reader = BusReader(answer.body)
         guard let type = reader.signature(), equal(type, "s") else { return nil }
         return reader.string()
+    }
+
+    /// Whether a property of type (aiai), exit statuses and signals, has one.
+    static func has(_ answer: BusMessage, _ code: Int32, isExit: Bool) -> Bool {
+        var reader = BusReader(answer.body)
+        guard let type = reader.signature(), equal(type, "(aiai)") else { return false }
+        reader.align(8)
+        for isStatus in [true, false] {
+            guard let length = reader.number() else { return false }
+            for _ in 0..<(length / 4) {
+                guard let value = reader.number() else { return false }
+                if isStatus == isExit, value == UInt32(bitPattern: code) { return true }
+            }
+        }
+        return false
     }
 
     /// The job in a property of type (uo); nil when there is none.

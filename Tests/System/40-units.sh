@@ -115,6 +115,87 @@ case_restart_policy_of_a_drop_in() {
     expect_equal running "$(state_of)" state
 }
 
+# with_drop_in SETTINGS: prepares the apps of APP as a pod whose first app has a drop-in; sets UUID.
+with_drop_in() {
+    UUID=$(RKT prepare "${APP[@]}")
+    mkdir -p "/run/systemd/system/$(unit_of one).d"
+    printf '%b' "$1" >"/run/systemd/system/$(unit_of one).d/50-test.conf"
+}
+
+case_status_that_a_drop_in_excepts_from_restart_ends_the_pod() {
+    app one 'echo begin; exit 5'
+    with_drop_in '[Service]\nRestart=on-failure\nRestartPreventExitStatus=5 SIGKILL\n'
+    expect_status 5 rkt run-prepared "$UUID"
+    expect_equal 'one: begin' "$(lines_of)" 'the log'
+}
+
+case_status_for_which_a_drop_in_forces_a_restart() {
+    app one 'echo begin; test -e /again && exit 0; touch /again; exit 5'
+    with_drop_in '[Service]\nRestartForceExitStatus=5\n'
+    expect_status 0 rkt run-prepared "$UUID"
+    expect_equal 2 "$(lines_of | grep -c begin)" 'lives'
+}
+
+case_signal_for_which_a_drop_in_forces_a_restart() {
+    app one 'echo begin; test -e /again && exit 0; touch /again; kill -USR1 $$'
+    with_drop_in '[Service]\nRestartForceExitStatus=SIGUSR1\n'
+    expect_status 0 rkt run-prepared "$UUID"
+    expect_equal 2 "$(lines_of | grep -c begin)" 'lives'
+}
+
+# wait_for_restart: returns when the first app waits to be started again.
+wait_for_restart() {
+    wait_for_line 'begin'
+    while [[ $(property "$(unit_of one)" SubState) != auto-restart* ]]; do
+        [[ $(property "pod@$UUID" ActiveState) == active ]] || fail 'the pod has ended'
+    done
+}
+
+case_stop_of_an_app_that_waits_for_its_restart_ends_the_pod() {
+    app one 'echo begin; exit 3'
+    with_drop_in '[Service]\nRestart=always\nRestartSec=1h\n'
+    systemctl start "pod@$UUID"
+    wait_for_restart
+    expect_equal running "$(state_of)" state
+    systemctl stop "$(unit_of one)"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal 3 "$(app_status one)" "the app's status"
+}
+
+case_stop_of_a_pod_whose_app_waits_for_its_restart() {
+    app one 'echo begin; exit 3'
+    app two "$LIVES"
+    with_drop_in '[Service]\nRestart=always\nRestartSec=1h\n'
+    systemctl start "pod@$UUID"
+    wait_for_restart
+    expect_status 0 rkt stop "$UUID"
+    expect_equal exited "$(state_of)" state
+    expect_equal 3 "$(app_status one)" "the app's status"
+    expect_equal inactive "$(property "pod@$UUID" ActiveState)" 'the unit'
+}
+
+case_app_that_is_restarted_too_often_ends_the_pod() {
+    app one 'echo begin; exit 3'
+    with_drop_in '[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=0\n'
+    systemctl start "pod@$UUID" || true
+    wait_for_end
+    expect_equal 3 "$(lines_of | grep -c begin)" 'lives'
+    expect_equal 3 "$(app_status one)" "the app's status"
+    expect_equal failed "$(property "pod@$UUID" ActiveState)" 'the unit'
+}
+
+case_stop_of_the_slice_stops_the_pod() {
+    app one "$LIVES"
+    start_pod
+    wait_for_line ready
+    systemctl stop "$(slice_of)"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal inactive "$(property "pod@$UUID" ActiveState)" 'the unit'
+    expect_contains "$(lines_of)" ending 'the log'
+}
+
 case_set_property_acts_at_once() {
     app one "$LIVES"
     start_pod

@@ -325,6 +325,24 @@ case_kill_of_a_launcher_after_its_hand_over() {
     done
 }
 
+case_kill_of_what_records_an_end() {
+    local call
+    for call in openat flock pwrite64 renameat; do
+        APP=()
+        app one 'echo begin; exit 0'
+        UUID=$(RKT prepare "${APP[@]}")
+        mkdir -p "/run/systemd/system/$(unit_of one).d"
+        printf '[Service]\nExecStopPost=\nExecStopPost=strace --quiet=all --output=%s --trace=%s --inject=%s:signal=KILL:when=1 %s ended %s one %s\n' \
+            "$WORK/trace" "$call" "$call" "$(dirname "$(command -v rkt)")/../lib/rkt/pod-init" "$UUID" "$DATA" \
+            >"/run/systemd/system/$(unit_of one).d/kill.conf"
+        rm -f "$WORK/trace"
+        expect_status 254 timeout 60 rkt run-prepared "$UUID"
+        expect_contains "$(<"$WORK/trace")" 'killed by SIGKILL' "the recorder at $call"
+        expect_equal exited "$(state_of)" "state after $call"
+        expect_nothing_alive
+    done
+}
+
 case_kill_of_stop_at_any_call() {
     local call number
     for call in connect sendmsg recvmsg sendto; do
