@@ -12,6 +12,8 @@ final class AppsStart {
     private var systemd = Text("")
     /// The call that registers the machine, while it is not answered.
     private var registration: UInt32?
+    /// The pod's init, to be registered.
+    private var leader: Int32 = 0
     /// When machined was asked, in microseconds.
     private var registrationTime: UInt = 0
 
@@ -62,6 +64,14 @@ final class AppsStart {
         }
     }
 
+    private func requestMachined() {
+        var call = BusCall.manager("StartUnit")
+        call.add(Text("systemd-machined.service"))
+        call.add(Text("fail"))
+        call.flags = BusCall.noReply
+        connection.send(call.with(signature: "ss"))
+    }
+
     private func requestStart(_ index: Int) {
         var call = BusCall.manager("StartUnit")
         call.add(apps[index].unit)
@@ -80,6 +90,11 @@ final class AppsStart {
 
     /// Asks machined to register the pod. A host without machined has pods all the same.
     func register(leader: Int32) {
+        self.leader = leader
+        callMachined()
+    }
+
+    private func callMachined() {
         guard isBus else { return giveUpRegistration(Text("the system bus takes no connection")) }
         var call = BusCall(
             destination: "org.freedesktop.machine1",
@@ -123,12 +138,17 @@ final class AppsStart {
             return look()
         }
         let knowsNothing = apps.contains { !$0.isStarted && $0.job == nil && $0.call == nil }
-        switch connection.next(patience: knowsNothing ? Self.impatience : Self.patience) {
+        let isImpatient = knowsNothing || registration != nil
+        switch connection.next(patience: isImpatient ? Self.impatience : Self.patience) {
         case .message(let message): take(message)
         case .late:
             look()
-            if registration != nil, monotonic_time() - registrationTime > Self.registrationPatience {
+            if registration == nil { return }
+            if monotonic_time() - registrationTime > Self.registrationPatience {
                 giveUpRegistration(Text("machined does not answer"))
+            } else {
+                // It may have been about to end, as its bus had gone, when the new bus wanted it started.
+                requestMachined()
             }
         case .closed: reconnect()
         }
@@ -137,7 +157,7 @@ final class AppsStart {
     /// After how long without a word the units are looked at, in milliseconds: systemd may have been executing itself
     /// anew when a signal was due.
     private static let patience: Int32 = 5_000
-    /// The same while systemd could not be asked.
+    /// The same while systemd could not be asked, or machined has not answered.
     private static let impatience: Int32 = 500
 
     /// How long a pod waits for machined, in microseconds.
@@ -146,7 +166,9 @@ final class AppsStart {
     private func take(_ message: BusMessage) {
         if let serial = message.answers {
             if serial == registration {
-                if message.isError { giveUpRegistration(message.reason) }
+                // It may have got the call before the bus went.
+                let isKnown = message.isError("org.freedesktop.machine1.MachineExists")
+                if message.isError, !isKnown { giveUpRegistration(message.reason) }
                 registration = nil
             }
             for index in apps.indices where apps[index].call == serial { takeAnswer(message, index) }
@@ -255,7 +277,7 @@ final class AppsStart {
     /// Goes on with another connection: systemd loses no job and no unit with one.
     private func reconnect() {
         connection = Self.connect(&isBus, interruption)
-        if registration != nil { giveUpRegistration(Text("the system bus has gone")) }
+        if registration != nil { callMachined() }
         for index in apps.indices {
             apps[index].call = nil
             apps[index].job = nil

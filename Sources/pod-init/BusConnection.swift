@@ -37,6 +37,7 @@ final class BusConnection {
     /// - Parameters:
     ///   - interruption: What ends every wait.
     ///   - patience: How long the bus may take, in milliseconds.
+    /// - Returns: The connection.
     static func systemBus(_ interruption: Interruption? = nil, patience: Int32 = 25_000) -> BusConnection? {
         guard let connection = open("/run/dbus/system_bus_socket", interruption) else { return nil }
         let hello = connection.send(.bus("Hello"))
