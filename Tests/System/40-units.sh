@@ -196,6 +196,30 @@ case_stop_of_the_slice_stops_the_pod() {
     expect_contains "$(lines_of)" ending 'the log'
 }
 
+case_signals_of_others_do_not_count() {
+    app one "$LIVES"
+    mkfifo "$WORK/go"
+    with_drop_in "[Service]\\nExecStartPre=/bin/sh -c 'read -r word <$WORK/go'\\n"
+    systemctl start --no-block "pod@$UUID"
+    local name='' job='' result
+    while [[ -z $name || -z $job ]]; do
+        name=$(busctl list --no-legend | awk '$3 == "pod-init" { print $1 }')
+        job=$(systemctl list-jobs --no-legend | awk -v unit="$(unit_of one)" '$2 == unit && $4 == "running" { print $1 }')
+    done
+    for result in failed done; do
+        setpriv --reuid=65534 --clear-groups busctl emit --destination="$name" /org/freedesktop/systemd1 \
+            org.freedesktop.systemd1.Manager JobRemoved uoss \
+            "$job" "/org/freedesktop/systemd1/job/$job" "$(unit_of one)" "$result"
+    done
+    # What pod-start has read by then, it has dealt with.
+    busctl call "$name" / org.freedesktop.DBus.Peer Ping --timeout=1 2>/dev/null || true
+    expect_equal activating "$(property "pod@$UUID" ActiveState)" 'the unit'
+    echo go >"$WORK/go"
+    systemctl start "pod@$UUID"
+    wait_for_line ready
+    expect_equal running "$(state_of)" state
+}
+
 case_set_property_acts_at_once() {
     app one "$LIVES"
     start_pod
