@@ -18,6 +18,9 @@ build_packages=(
     musl-dev # the pod's init is static
     mandoc python3 # manual pages are made from the commands, and checked
 )
+toolchain_packages=( # what the Swift toolchain's own programs are linked with
+    libcurl4 libncurses6 libsqlite3-0 libuuid1 libxml2 tzdata
+)
 run_packages=(
     crun dbus gpgv gnupg ca-certificates
 )
@@ -46,7 +49,7 @@ main() {
     while read -r package; do
         installed[$package]=1
     done < <(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p')
-    for package in "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"; do
+    for package in "${build_packages[@]}" "${toolchain_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"; do
         [[ -v installed[$package] ]] || missing+=("$package")
     done
 
