@@ -38,19 +38,29 @@ struct HostFiles: Equatable {
     init(of pod: PodDirectory) throws {
         var rest = try pod.directory.read(Self.fileName)[...]
         var files: [File] = []
-        while !rest.isEmpty {
+        repeat {
             let line = rest.prefix { $0 != 10 }
             let fields = line.split(separator: 32, maxSplits: 1)
             rest = rest.dropFirst(line.count + 1)
-            guard fields.count == 2, let length = Int(String(decoding: fields[0], as: UTF8.self)), length >= 0,
-                length <= rest.count, let path = String(validating: fields[1], as: UTF8.self)
+            guard fields.count == 2, let length = Self.number(fields[0]), length <= rest.count,
+                let path = String(validating: fields[1], as: UTF8.self), Self.staysBelow(path)
             else {
-                throw RktError(.invalidData, "\(pod.directory.path(of: Self.fileName)) is damaged")
+                let path = pod.directory.path(of: Self.fileName)
+                throw RktError(.invalidData, "\(path) is damaged: remove the pod and prepare it again")
             }
             files.append(File(path: path, content: Array(rest.prefix(length))))
             rest = rest.dropFirst(length)
-        }
+        } while !rest.isEmpty
         self.files = files
+    }
+
+    private static func staysBelow(_ path: String) -> Bool {
+        path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { !["", ".", ".."].contains($0) }
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+        guard digits.count < 9, digits.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        return Int(String(decoding: digits, as: UTF8.self))
     }
 
     /// The content of the file in the pod's directory.
@@ -68,14 +78,21 @@ struct HostFiles: Equatable {
         }
     }
 
-    /// Removes the files from `/run`, and the directories that are then empty and only the pod's.
-    func remove(of pod: PodDirectory) throws {
-        for file in files {
-            let (path, name) = file.location
+    /// Removes what a pod may have below `/run`, by its names, whatever has become of its directory.
+    ///
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - apps: Its apps' names.
+    /// - Throws: ``RktError`` for what could not be removed.
+    static func remove(of pod: PodUUID, apps: [String]) throws {
+        let machine = PodNames.machine(pod)
+        let units = [PodNames.slice(pod)] + apps.map { PodNames.appUnit(pod, $0) }
+        let dropIns = ["systemd-journald@\(machine).service.d", "systemd-journald-sync@\(machine).service.d"]
+        for (path, names) in [
+            ("/run/systemd/system", units + dropIns), ("/run/systemd", ["journald@\(machine).conf.d"]),
+        ] {
             guard let directory = try? Directory(path: path) else { continue }
-            try? directory.remove(name)
-            guard path.contains(PodNames.machine(pod.uuid)), let slash = path.lastIndex(of: "/") else { continue }
-            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
+            for name in names { try directory.removeTree(name) }
         }
     }
 }

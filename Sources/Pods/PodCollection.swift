@@ -48,7 +48,9 @@ public struct PodCollection: Sendable {
         let removal = PodRemoval(data: data)
 
         for pod in try lookup.pods(in: [.run]) where try pod.state() == .exited {
-            guard !isStarting(pod), try await isFree(pod, manager: manager) else { continue }
+            guard !isStarting(pod), pod.temporality != .attended, try await isFree(pod, manager: manager) else {
+                continue
+            }
             await attempt(pod) {
                 _ = try await removal.mark(pod, manager: manager)
                 report(.marked(pod.uuid))
@@ -71,7 +73,7 @@ public struct PodCollection: Sendable {
             }
         }
         for pod in try lookup.pods(in: [.exitedGarbage, .garbage]) where try !pod.isLocked() {
-            guard pod.phase == .garbage || pod.isTemporary || age(of: pod) >= gracePeriod else {
+            guard pod.phase == .garbage || pod.temporality == .orphaned || age(of: pod) >= gracePeriod else {
                 report(.kept(pod.uuid))
                 continue
             }
@@ -108,12 +110,19 @@ public struct PodCollection: Sendable {
         return Self.now - .nanoseconds(changed)
     }
 
+    /// Whether somebody else has collected the pod, or is about to.
+    private func wasQuicker(_ pod: PodDirectory, _ error: RktError) -> Bool {
+        guard error.code == .notFound else { return false }
+        let isBeingRemoved = pod.phase == .exitedGarbage || pod.phase == .garbage
+        return isBeingRemoved || (try? PodLookup(data: data).exactly(pod.uuid, in: [pod.phase])) == nil
+    }
+
     /// One pod that cannot be collected does not keep the others.
     private func attempt(_ pod: PodDirectory, _ body: () async throws -> Void) async {
         do {
             try await body()
         } catch let error as RktError {
-            if error.code != .busy { report(.failed(pod.uuid, error)) }
+            if error.code != .busy, !wasQuicker(pod, error) { report(.failed(pod.uuid, error)) }
         } catch {
             report(.failed(pod.uuid, RktError(.failed, "collecting pod \"\(pod.uuid)\"", cause: error)))
         }

@@ -1,4 +1,4 @@
-public import Diagnostics
+internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
 public import Manifests
@@ -30,16 +30,8 @@ public struct PodControl: Sendable {
     /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
     public func start(_ pod: PodDirectory) async throws {
         let means = try await ahead.take()
-        try await launch(pod, manager: means.manager)
+        try await launch(try enterRun(pod).pod, manager: means.manager)
         means.slot?.free()
-    }
-
-    /// How a pod's run came out.
-    public struct Outcome: Sendable {
-        /// The pod's exit status.
-        public let status: Int32
-        /// Why the pod could not be removed, where it was to be.
-        public let removalError: RktError?
     }
 
     /// Starts a prepared or exited pod and returns when it has ended; systemd may take a moment longer to put its units
@@ -47,34 +39,50 @@ public struct PodControl: Sendable {
     ///
     /// - Parameters:
     ///   - pod: The pod.
-    ///   - removing: Whether the pod is to be removed then, however it ended.
+    ///   - removing: Whether the pod, once this has begun to start it, is to be removed however it ends.
     ///   - started: Called when its apps have started.
     ///   - ended: Called when its apps have ended and nothing of it runs any more; systemd may not be done yet.
-    /// - Returns: What came of it.
+    ///   - left: Called when the pod could not be removed, with the reason.
+    /// - Returns: The pod's exit status.
     /// - Throws: ``RktError`` when it could not be started and no app is to blame; systemd is done with it then too.
     public func run(
         _ pod: PodDirectory,
         removing: Bool = false,
         started: () -> Void,
-        ended: @Sendable () async throws -> Void
-    ) async throws -> Outcome {
+        ended: @Sendable () async throws -> Void,
+        left: (any Error) -> Void = { _ in }
+    ) async throws -> Int32 {
         let means = try await ahead.take()
-        if removing { try pod.directory.writeInPlace(PodDirectory.temporaryMark, "") }
+        let entered = try enterRun(pod, isTemporary: removing)
+        let outcome: Result<Int32, any Error>
+        var forgetting: Task<Void, Never>?
         do {
-            return try await runToEnd(pod, removing: removing, means: means, started: started, ended: ended)
+            let status = try await runToEnd(entered.pod, means: means, started: started) {
+                forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
+                try await ended()
+            }
+            outcome = .success(status)
         } catch {
-            if removing { _ = await remove(pod.uuid, manager: means.manager) }
-            throw error
+            outcome = .failure(error)
         }
+        if removing {
+            do {
+                try await remove(entered.pod, manager: means.manager)
+            } catch {
+                left(error)
+            }
+        }
+        await forgetting?.value
+        withExtendedLifetime(entered) {}
+        return try outcome.get()
     }
 
     private func runToEnd(
         _ pod: PodDirectory,
-        removing: Bool,
         means: StartAhead.Means,
         started: () -> Void,
-        ended: @Sendable () async throws -> Void
-    ) async throws -> Outcome {
+        ended: () async throws -> Void
+    ) async throws -> Int32 {
         let manager = means.manager
         var failure: (any Error)?
         do {
@@ -86,37 +94,41 @@ public struct PodControl: Sendable {
             failure = error
         }
         means.slot?.free()
-        guard let running = try PodLookup(data: data).exactly(pod.uuid) else {
-            throw RktError(.notFound, "pod \"\(pod.uuid)\" was removed while it ran")
-        }
-        try await waitForEnd(of: running, manager: manager)
-        async let forgotten: Void = forgetMachine(of: pod.uuid, manager: manager)
+        try await waitForEnd(of: pod, manager: manager)
+        let isKnown = try pod.areAllEndsKnown()
+        let status = pod.exitStatus()
         try await ended()
+        if failure == nil, isKnown { return status }
         // An init that was killed has let go of the lock before its apps' ends were recorded.
-        let isKnown = try running.overview().allSatisfy { running.exitStatus(of: $0.name) != nil }
-        if failure != nil || !isKnown {
-            try await SystemdSurvival.waitUntilInactive(PodNames.podUnit(pod.uuid), manager: manager)
-        }
-        let status = running.exitStatus()
-        if let failure, status == 0 { throw failure }
-        let removalError = removing ? await remove(pod.uuid, manager: manager) : nil
-        await forgotten
-        return Outcome(status: status, removalError: removalError)
+        try await SystemdSurvival.during(manager) { try await waitForUnits(of: pod, manager: $0) }
+        if let failure, pod.exitStatus() == 0 { throw failure }
+        return pod.exitStatus()
     }
 
-    /// Removes a pod that has ended.
-    ///
-    /// - Returns: What kept it from being removed.
-    private func remove(_ uuid: PodUUID, manager: SystemdManager) async -> RktError? {
+    /// Waits until systemd is done with a pod that did not end in order.
+    private func waitForUnits(of pod: PodDirectory, manager: SystemdManager) async throws {
+        for app in try pod.overview() where pod.exitStatus(of: app.name) == nil {
+            // One that a drop-in has restarted much later has no pod any more.
+            _ = try? await manager.waitUntilInactive(PodNames.appUnit(pod.uuid, app.name), timeout: .seconds(10))
+        }
+        let name = PodNames.podUnit(pod.uuid)
+        let unit = try await manager.waitUntilInactive(name)
+        if unit.activeState == "failed", pod.exitStatus() == 0 {
+            let advice = "see systemctl status \(name)"
+            throw RktError(.failed, "pod \"\(pod.uuid)\" has failed, though none of its apps has; \(advice)")
+        }
+    }
+
+    /// Removes a pod that has ended; that somebody else has is fine, too.
+    private func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
         do {
-            // Wherever it is by now: its start may have failed.
-            try await SystemdSurvival.during(manager) {
-                guard let pod = try PodLookup(data: data).exactly(uuid) else { return }
-                try await PodRemoval(data: data).remove(pod, manager: $0)
-            }
-            return nil
+            // A start that failed may have left it where it was.
+            guard let pod = try PodLookup(data: data).exactly(pod.uuid) else { return }
+            try await PodRemoval(data: data).remove(pod, manager: manager)
         } catch {
-            return error as? RktError ?? RktError(.failed, "removing pod \"\(uuid)\"", cause: error)
+            let state = try? PodLookup(data: data).exactly(pod.uuid)?.state()
+            if state == nil || state == .exitedDeleting || state == .deleting { return }
+            throw error
         }
     }
 
@@ -155,9 +167,8 @@ public struct PodControl: Sendable {
 
     /// Lets systemd start the pod and, in the same breath, the apps' units: their launchers come up while the pod does,
     /// and wait for it. `pod-start` asks for the same units; whoever starts `pod@` by hand gets them from there.
-    private func launch(_ pod: PodDirectory, manager: SystemdManager) async throws {
-        let uuid = pod.uuid
-        let running = try enterRun(pod)
+    private func launch(_ running: PodDirectory, manager: SystemdManager) async throws {
+        let uuid = running.uuid
         // Held until systemd has done it: `gc` sees that the pod is spoken for.
         let mark = try running.directory.open("starting")
         try FileLock.mark(mark, name: "starting")
@@ -177,18 +188,40 @@ public struct PodControl: Sendable {
         }
     }
 
-    private func enterRun(_ pod: PodDirectory) throws -> PodDirectory {
+    /// A pod in the phase `run`, and what a command holds that will remove it.
+    private final class EnteredPod: Sendable {
+        let pod: PodDirectory
+        private let temporaryMark: OwnedFD?
+
+        init(_ pod: PodDirectory, temporaryMark: consuming OwnedFD?) {
+            self.pod = pod
+            self.temporaryMark = temporaryMark
+        }
+    }
+
+    private func enterRun(_ pod: PodDirectory, isTemporary: Bool = false) throws -> EnteredPod {
         guard pod.phase == .prepared || pod.phase == .run else {
             throw RktError(.wrongState, "pod \"\(pod.uuid)\" is \(try pod.state().rawValue): it cannot be started")
         }
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
-        let running = pod.phase == .run ? pod : try pod.move(to: .run, in: data, durable: false)
+        let mark = isTemporary ? try pod.makeTemporary() : nil
+        let running = try takeToRun(pod)
         try PodGate.make(in: running.directory)
         if running.directory.contains("pid") { try running.directory.remove("pid") }
         try HostFiles(of: running).install()
         try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
-        return running
+        return EnteredPod(running, temporaryMark: mark)
+    }
+
+    private func takeToRun(_ pod: PodDirectory) throws -> PodDirectory {
+        if pod.phase == .run { return pod }
+        do {
+            return try pod.move(to: .run, in: data, durable: false)
+        } catch let error as RktError where error.code == .notFound {
+            let other = "somebody else has started or removed it"
+            throw RktError(.wrongState, "pod \"\(pod.uuid)\" is not prepared any more: \(other)")
+        }
     }
 
     /// Stops a running pod and returns when it has ended.

@@ -18,7 +18,7 @@ public import Manifests
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
 /// | `gate` | a named pipe at which launchers wait for the init | run, pod-start |
 /// | `ends` | a named pipe that wakes the init when an app has ended | run, pod-start |
-/// | `temporary` | there when the pod is removed as soon as it has ended | run |
+/// | `temporary` | there when the pod is removed as soon as it has ended; the boot it is good for | run |
 /// | `starting` | there while pod-start has not handed over | pod-start |
 /// | `stopping` | there once the pod was asked to stop | pod-init |
 /// | `status/APP` | the app's exit status; before that the file is `.APP`, laid out by pod-start | pod-init |
@@ -131,18 +131,46 @@ public final class PodDirectory: Sendable {
         return Int32(text.prefix { $0.isNumber }) ?? 0
     }
 
-    /// Whether the pod was to be removed as soon as it had ended, by a command that may have been killed.
-    var isTemporary: Bool { directory.contains(Self.temporaryMark) }
+    /// What a pod is that is to be removed as soon as it has ended.
+    enum Temporality {
+        /// It is an ordinary one.
+        case none
+        /// The command that will remove it still lives.
+        case attended
+        /// That command was killed.
+        case orphaned
+    }
+
+    /// Whether the pod is temporary.
+    var temporality: Temporality {
+        guard let mark = try? directory.open(Self.temporaryMark) else { return .none }
+        return ((try? FileLock.isMarked(mark, name: directory.path)) ?? false) ? .attended : .orphaned
+    }
+
+    /// Makes the pod a temporary one. Its lock must be held.
+    ///
+    /// - Returns: What to hold as long as somebody will remove it.
+    /// - Throws: ``RktError`` when the mark cannot be written.
+    func makeTemporary() throws -> OwnedFD {
+        // An overlay that was not seen to the disk is good in this boot alone.
+        let boot = try Directory(path: "/proc/sys/kernel/random").readText("boot_id", limit: 64)
+        try directory.writeInPlace(Self.temporaryMark, boot)
+        let mark = try directory.open(Self.temporaryMark, flags: Directory.lockFileFlags)
+        try FileLock.mark(mark, name: directory.path)
+        return mark
+    }
 
     /// The name of that mark.
-    static let temporaryMark = "temporary"
+    private static let temporaryMark = "temporary"
 
     /// Whether the ends of all apps are recorded and none was a failure: systemd has nothing left to do with the pod but
     /// to forget its units.
     var hasEndedWell: Bool {
-        guard phase == .run, !directory.contains("exit"), let apps = try? overview() else { return false }
-        return apps.allSatisfy { exitStatus(of: $0.name) != nil }
+        phase == .run && !directory.contains("exit") && (try? areAllEndsKnown()) ?? false
     }
+
+    /// Whether the ends of all apps are recorded.
+    func areAllEndsKnown() throws -> Bool { try overview().allSatisfy { exitStatus(of: $0.name) != nil } }
 
     /// The process of the pod's init, as pod-start wrote it; nil when the pod was never started.
     func initProcess() -> Int32? {

@@ -47,7 +47,8 @@ public final class PodLogs: Sendable {
         self.apps = apps.isEmpty ? known : apps
         namespace = configuration.journal == .namespace ? PodNames.machine(pod.uuid) : nil
         // A reader follows a directory; one that is made later it does not find.
-        if namespace != nil, try pod.state() != .exited { _ = try? PodJournal.ensureDirectory(pod.uuid) }
+        let mayLog = try pod.phase == .prepared || pod.state() == .running
+        if namespace != nil, mayLog { _ = try? PodJournal.ensureDirectory(pod.uuid) }
         state = Mutex(State())
     }
 

@@ -10,6 +10,8 @@ enum PodNames {
     static func slice(_ uuid: PodUUID) -> String { "rkt-\(uuid.hex).slice" }
     /// The machine, and the journal namespace.
     static func machine(_ uuid: PodUUID) -> String { "rkt-\(uuid)" }
+    /// The journald of its journal namespace.
+    static func journald(_ uuid: PodUUID) -> String { "systemd-journald@\(machine(uuid)).service" }
     /// Patterns for all units of a pod, with those of its journal namespace, which systemd brings.
     static func unitPatterns(_ uuid: PodUUID) -> [String] {
         [podUnit(uuid), "rkt-\(uuid)-*.service", slice(uuid), "systemd-journald*@\(machine(uuid)).*"]

@@ -28,10 +28,33 @@ public struct PodRemoval: Sendable {
     }
 
     func remove(_ pod: PodDirectory, manager: SystemdManager) async throws {
+        try await SystemdSurvival.during(manager) { manager in
+            try await removeOnce(pod, manager: manager)
+        } orElse: { manager in
+            // Wherever the pod is by now.
+            let phases: [PodPhase] = [pod.phase, .exitedGarbage, .garbage]
+            guard let pod = try PodLookup(data: data).exactly(pod.uuid, in: phases) else { return }
+            try await removeOnce(pod, manager: manager)
+        }
+    }
+
+    private func removeOnce(_ pod: PodDirectory, manager: SystemdManager) async throws {
+        do {
+            try await removeHere(pod, manager: manager)
+        } catch let error as RktError where error.code == .notFound {
+            // Somebody else has moved it on, or removed it.
+            let phases: [PodPhase] = [.exitedGarbage, .garbage]
+            guard let pod = try PodLookup(data: data).exactly(pod.uuid, in: phases) else { return }
+            try await removeHere(pod, manager: manager)
+        }
+    }
+
+    private func removeHere(_ pod: PodDirectory, manager: SystemdManager) async throws {
         try Self.checkRemovable(pod)
-        let endedWell = pod.hasEndedWell
-        let marked = try await mark(pod, manager: manager, endedWell: endedWell)
-        try await clear(marked, manager: manager, endedWell: endedWell)
+        let units = try await manager.listUnits(patterns: PodNames.unitPatterns(pod.uuid))
+        let isQuiet = pod.hasEndedWell && Self.areQuiet(units)
+        let marked = try await mark(pod, manager: manager, isQuiet: isQuiet)
+        try await clear(marked, manager: manager, isQuiet: isQuiet)
     }
 
     private static func checkRemovable(_ pod: PodDirectory) throws {
@@ -44,15 +67,24 @@ public struct PodRemoval: Sendable {
         }
     }
 
+    /// Whether systemd is about to do nothing with a pod's units but to put them away.
+    private static func areQuiet(_ units: [ListedUnit]) -> Bool {
+        units.allSatisfy { unit in
+            if unit.activeState == "failed" || !["", "stop"].contains(unit.jobType) { return false }
+            let isRun = unit.name.hasSuffix(".service") && !unit.name.hasPrefix("systemd-journald")
+            return !isRun || unit.jobType == "stop" || ["inactive", "deactivating"].contains(unit.activeState)
+        }
+    }
+
     /// Moves a pod to where only removal finds it.
     ///
     /// - Parameters:
     ///   - pod: The pod.
     ///   - manager: A connection to systemd.
-    ///   - endedWell: Whether nothing that systemd may still do with the pod needs its directory.
+    ///   - isQuiet: Whether nothing that systemd may still do with the pod needs its directory.
     /// - Returns: The pod in its new place.
     /// - Throws: ``RktError`` with `busy` when somebody else is at it.
-    func mark(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws -> PodDirectory {
+    func mark(_ pod: PodDirectory, manager: SystemdManager, isQuiet: Bool = false) async throws -> PodDirectory {
         switch pod.phase {
         case .exitedGarbage, .garbage: return pod
         default: break
@@ -60,7 +92,7 @@ public struct PodRemoval: Sendable {
         // systemd may be stopping the pod, or be about to start it again. A unit that is not loaded is down; asking for
         // its state would load it.
         let unit = PodNames.podUnit(pod.uuid)
-        if !endedWell, try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
+        if !isQuiet, try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
             try await manager.waitUntilInactive(unit, timeout: .seconds(90))
         }
         let lock = try pod.lock()
@@ -73,37 +105,28 @@ public struct PodRemoval: Sendable {
     /// - Parameters:
     ///   - pod: The pod.
     ///   - manager: A connection to systemd.
-    ///   - endedWell: Whether its apps were seen to have ended without a failure, and nobody has started it since.
+    ///   - isQuiet: Whether systemd is about to put its units away by itself.
     /// - Throws: ``RktError`` for what could not be removed.
-    func clear(_ pod: PodDirectory, manager: SystemdManager, endedWell: Bool = false) async throws {
+    func clear(_ pod: PodDirectory, manager: SystemdManager, isQuiet: Bool = false) async throws {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         // The apps' files are many, and the units take a moment.
-        if endedWell {
-            async let units: Void = dismissUnits(of: pod, manager: manager)
-            try pod.directory.removeTree("apps")
-            try removeTraces(of: pod)
-            try await units
-        } else {
-            async let units: Void = putAwayUnits(of: pod.uuid, manager: manager)
-            try pod.directory.removeTree("apps")
-            try await units
-            try removeTraces(of: pod)
-        }
-        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(pod.uuid)) {
-            guard let slash = path.lastIndex(of: "/") else { continue }
-            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
-        }
+        async let units: Void = putAwayUnits(of: pod.uuid, manager: manager, isQuiet: isQuiet)
+        let apps = ((try? pod.overview()) ?? []).map(\.name)
+        try pod.directory.removeTree("apps")
+        try await units
+        try removeTraces(of: pod.uuid, apps: apps)
         guard let parent = try data.phase(pod.phase) else { return }
         try parent.removeTree(pod.uuid.description)
     }
 
-    /// What a pod has outside of its directory and its journal's.
-    private func removeTraces(of pod: PodDirectory) throws {
-        let uuid = pod.uuid
-        let apps = ((try? pod.overview()) ?? []).map(\.name)
-        // One whose preparation ended early may have none yet.
-        if pod.directory.contains(HostFiles.fileName) { try HostFiles(of: pod).remove(of: pod) }
+    /// Removes what a pod has outside of its directory.
+    private func removeTraces(of uuid: PodUUID, apps: [String]) throws {
+        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
+            guard let slash = path.lastIndex(of: "/") else { continue }
+            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
+        }
+        try HostFiles.remove(of: uuid, apps: apps)
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)
         for app in apps {
@@ -115,15 +138,14 @@ public struct PodRemoval: Sendable {
         try removeLeftovers(units: units + [PodNames.podUnit(uuid), PodNames.slice(uuid)], uuid: uuid)
     }
 
-    /// Ends a pod's journald, which is dead when this returns, and leaves the pod's units to systemd: the apps and the init
-    /// have ended, and the journal's sockets go when nothing needs them. Another start may have failed since.
-    private func dismissUnits(of pod: PodDirectory, manager: SystemdManager) async throws {
-        let hasJournald = try RuntimeConfiguration(of: pod).journal == .namespace
-        let apps = try pod.overview().map { PodNames.appUnit(pod.uuid, $0.name) }
-        try await manager.dismissUnits(
-            killing: hasJournald ? ["systemd-journald@\(PodNames.machine(pod.uuid)).service"] : [],
-            forgetting: [PodNames.podUnit(pod.uuid)] + apps
-        )
+    private func putAwayUnits(of uuid: PodUUID, manager: SystemdManager, isQuiet: Bool) async throws {
+        if isQuiet {
+            // With jobs that outlive their files. Stopping the slice also calls off what somebody wants of an app.
+            let names = [PodNames.slice(uuid), PodNames.journald(uuid)]
+            let left = try await manager.dismissUnits(names, listing: PodNames.unitPatterns(uuid))
+            if Self.areQuiet(left) { return }
+        }
+        try await putAwayUnits(of: uuid, manager: manager)
     }
 
     /// Stops what still runs of a pod's units, which is mostly its journal's, and makes systemd forget the failed ones.

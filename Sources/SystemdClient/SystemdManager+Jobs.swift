@@ -89,23 +89,26 @@ extension SystemdManager {
         )
     }
 
-    /// Lets systemd be done with units, all at once and without waiting for it. Those that are gone are none too few.
+    /// Lets units be stopped, all at once and without waiting for it: when this returns, systemd has the jobs and will do
+    /// them whatever becomes of the units' files. Units that are gone are none too few.
     ///
     /// - Parameters:
-    ///   - killed: Units that are stopped, and whose processes are killed. They have got their signal when this returns.
-    ///   - forgotten: Units that are down, and whose failure is forgotten if they have failed.
+    ///   - names: The units.
+    ///   - patterns: Shell patterns of units that are looked at then.
+    /// - Returns: The units that match, as they stand behind that.
     /// - Throws: `RktError` when systemd cannot be asked.
-    public func dismissUnits(killing killed: [String], forgetting forgotten: [String]) async throws {
-        let calls =
-            killed.map { unitCall("StopUnit", $0, .replace).call } + killed.map(killCall)
-            + forgotten.map { managerCall("ResetFailedUnit", [.string($0)]) }
-        for reply in try await connection.start(all: calls) {
+    public func dismissUnits(_ names: [String], listing patterns: [String]) async throws -> [ListedUnit] {
+        let stops = names.map { unitCall("StopUnit", $0, .replace).call }
+        let list = managerCall("ListUnitsByPatterns", [.strings([]), .strings(patterns)])
+        let replies = try await connection.start(all: stops + [list])
+        for reply in replies.dropLast() {
             do {
                 _ = try await reply.value()
-            } catch let error as RktError where error.code == .notFound || error.code == .failed {
+            } catch let error as RktError where error.code == .notFound {
                 // It ended meanwhile.
             }
         }
+        return try Self.units(try await replies[stops.count].value())
     }
 
     private func killCall(_ name: String) -> DBusCall {

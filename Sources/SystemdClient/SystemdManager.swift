@@ -234,7 +234,12 @@ public final class SystemdManager: Sendable {
     }
 
     private func list(_ member: String, _ arguments: [DBusValue]) async throws -> [ListedUnit] {
-        try await call(member, arguments, returns: "a(ssssssouso)")[0].asArray().map { try ListedUnit($0) }
+        try Self.units(try await connection.call(managerCall(member, arguments)))
+    }
+
+    /// The units in a reply.
+    static func units(_ reply: [DBusValue]) throws -> [ListedUnit] {
+        try reply.expecting("a(ssssssouso)", from: "systemd's list of units")[0].asArray().map { try ListedUnit($0) }
     }
 
     /// Whether a unit's file is enabled.

@@ -146,6 +146,8 @@ public struct ListedUnit: Sendable, Hashable {
     public let path: String
     /// The job that is queued or running for the unit.
     public let job: SystemdJob?
+    /// What the job does: `start`, `stop`, `restart`, …; empty without one.
+    public let jobType: String
 
     init(_ value: DBusValue) throws {
         let fields = try value.asStructure("(ssssssouso)")
@@ -155,6 +157,7 @@ public struct ListedUnit: Sendable, Hashable {
         activeState = try fields[3].asString()
         subState = try fields[4].asString()
         path = try fields[6].asObjectPath()
+        jobType = try fields[8].asString()
         job = try fields[7].asUInt32() == 0 ? nil : SystemdJob(unit: name, path: fields[9].asObjectPath())
     }
 }

@@ -19,13 +19,11 @@ extension PodPlan {
                 path: "systemd/journald@\(machineName).conf.d/10-rkt.conf",
                 content: Self.text(Self.journalSettings(maximumUse: maximumUse))
             ),
-            // It has no restart of its own, and a pod's log must not end with it. To be killed is no failure to be
-            // remembered: so ends the one of a pod that is removed.
+            // It has no restart of its own, and a pod's log must not end with it.
             GeneratedFile(
                 path: "systemd/system/systemd-journald@\(machineName).service.d/10-rkt.conf",
                 content: Self.text([
                     "[Unit]", "StartLimitIntervalSec=0", "", "[Service]", "Restart=on-failure", "RestartSec=0",
-                    "SuccessExitStatus=SIGKILL", "RestartForceExitStatus=SIGKILL",
                 ])
             ),
             // rkt waits for the journal itself; its own sync takes as long as a small pod runs.

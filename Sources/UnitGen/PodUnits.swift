@@ -86,7 +86,8 @@ extension PodPlan {
             settings.append(("LogExtraFields", try UnitEscaping.logField(name, Array(value.utf8))))
         }
         settings += [
-            ("LogRateLimitIntervalSec", "0"),
+            // None: an interval of 0 would be no setting, and journald's own would hold.
+            ("LogRateLimitIntervalSec", "1us"),
             ("SyslogIdentifier", app.name.description),
             ("StandardInput", "null"),
             ("StandardOutput", "journal"),

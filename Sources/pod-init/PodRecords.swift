@@ -49,6 +49,13 @@ struct PodRecords {
         return LastingLink.dataDirectory(of: uuid) ?? Text("/var/lib/rkt")
     }
 
+    /// Refuses a temporary pod that a power loss has left: nobody saw to it that its apps' files reach the disk.
+    func refuseIfOutlived() {
+        guard let boot = contents(in: directory, Text("temporary"), limit: 64) else { return }
+        if contents(Text("/proc/sys/kernel/random/boot_id"), limit: 64) == boot { return }
+        refuse(Text("pod \"") + uuid + "\" was temporary and the machine has been down since: rkt rm " + uuid)
+    }
+
     /// The apps, in the order they were asked for.
     func apps() -> [Text] {
         guard let overview = contents(in: directory, Text("overview")) else { fail(Text("reading the pod's overview")) }

@@ -17,6 +17,7 @@ enum PodStart {
         let termination = blockTermination()
         Role.beforeFailure = { giveUp(pod) }
 
+        pod.refuseIfOutlived()
         let configuration = PodConfiguration(in: pod.directory)
         let apps = pod.apps()
         pod.clearLastRun(apps: apps)

@@ -6,7 +6,8 @@ import CMusl
 enum PodStop {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         guard let uuid = arguments.first else { refuse(Text("stop: too few arguments")) }
-        let pod = openFile(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY)
+        // One that has ended and was removed meanwhile has nothing left to stop.
+        guard let pod = openIfThere(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY) else { _exit(0) }
         if PodState.allEnded(pod) { _exit(0) }
         PodState.markStopping(pod)
         if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }

@@ -60,14 +60,15 @@ struct PodRunner {
         let stopper = Task {
             for await number in SignalStream.catching([SIGINT, SIGTERM, SIGHUP]) {
                 let isFirst = interruption.take(number)
-                try? await control.cancel(pod, force: !isFirst)
+                // The second does not wait for the first, which gives the apps their time.
+                Task { try? await control.cancel(pod, force: !isFirst) }
             }
         }
         defer { stopper.cancel() }
         let stages = stages
         do {
             let unwritten = Mutex<RktError?>(nil)
-            let outcome = try await control.run(
+            let status = try await control.run(
                 pod,
                 removing: removing,
                 started: {
@@ -80,14 +81,12 @@ struct PodRunner {
                     let problem = await Self.finish(logs, printer, follower)
                     unwritten.withLock { $0 = problem }
                     stages.mark("log")
-                }
+                },
+                left: { StandardError.print("run: warning: pod \"\(pod.uuid)\" is left for gc: \($0)\n") }
             )
             if removing { stages.mark("removed") }
-            if let error = outcome.removalError {
-                StandardError.print("run: warning: pod \"\(pod.uuid)\" is left for gc: \(error)\n")
-            }
-            if outcome.status == 0, let error = unwritten.withLock({ $0 }) { throw error }
-            return outcome.status
+            if status == 0, let error = unwritten.withLock({ $0 }) { throw error }
+            return status
         } catch {
             // A start that the user has called off is no failure to be told.
             if let signal = interruption.signal { return 128 + signal }

@@ -149,6 +149,53 @@ case_rm_of_a_pod_that_cannot_start() {
     expect_removed
 }
 
+case_rm_and_gc_at_once_lose_no_line() {
+    app one 'seq 1 30000'
+    mkfifo "$WORK/output"
+    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    local runner=$! output
+    exec {output}<"$WORK/output"
+    IFS= read -r -u "$output" _
+    UUID=$(<"$WORK/uuid")
+    # It cannot print all of it yet.
+    while [[ $(state_of) != exited ]]; do :; done
+    expect_status 0 rkt gc --grace-period=0s
+    expect_equal exited "$(state_of)" 'state after gc'
+    expect_equal 29999 "$(wc -l <&"$output")" 'the other lines'
+    expect_status 0 wait "$runner"
+    expect_removed
+}
+
+case_rm_and_a_reload_leave_nothing() {
+    local number
+    app one true
+    for number in 1 2 3 4 5; do
+        run_pod --rm
+        systemctl daemon-reload
+        run_pod --uuid-file-save="$WORK/uuid"
+        rkt rm --uuid-file="$WORK/uuid" >/dev/null
+        systemctl daemon-reload
+    done
+    # Whatever was still on its way.
+    systemctl stop 'systemd-journald@rkt-*.service' 'rkt-????????????????????????????????.slice'
+    expect_equal '' "$(leftovers)" 'left behind'
+}
+
+case_second_interrupt_kills() {
+    app one 'trap "" TERM INT; echo ready; while :; do sleep 1000; done'
+    env --default-signal=INT rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+        >"$WORK/output" &
+    local runner=$!
+    wait_for_text "$WORK/output" ready "$runner"
+    UUID=$(<"$WORK/uuid")
+    kill -INT "$runner"
+    while [[ ! -e $DATA/pods/run/$UUID/stopping ]]; do :; done
+    kill -INT "$runner"
+    expect_status 0 rkt status --wait=30s "$UUID"
+    wait "$runner" || true
+    expect_equal exited "$(state_of)" state
+}
+
 case_rm_needs_the_foreground() {
     app one true
     refused '--rm needs a run in the foreground' run_pod --rm --detach

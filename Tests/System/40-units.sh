@@ -206,7 +206,7 @@ case_signals_of_others_do_not_count() {
         name=$(busctl list --no-legend | awk '$3 == "pod-init" { print $1 }')
         job=$(systemctl list-jobs --no-legend | awk -v unit="$(unit_of one)" '$2 == unit && $4 == "running" { print $1 }')
     done
-    for result in failed done; do
+    for result in failed 'done'; do
         setpriv --reuid=65534 --clear-groups busctl emit --destination="$name" /org/freedesktop/systemd1 \
             org.freedesktop.systemd1.Manager JobRemoved uoss \
             "$job" "/org/freedesktop/systemd1/job/$job" "$(unit_of one)" "$result"

@@ -277,3 +277,28 @@ case_pod_directory_that_is_damaged() {
     expect_status 0 rkt list
     expect_contains "$OUT" two 'the list'
 }
+
+case_damaged_unit_files_of_a_pod() {
+    local file damage
+    for damage in 'truncate -s 0' 'truncate -s 100' 'truncate -s 1M' 'sed -i s/^/-/' 'sed -i s,systemd/system,../x,'; do
+        UUID=$(RKT prepare "$(busybox)" --exec=/bin/true)
+        file=$DATA/pods/prepared/$UUID/host-files
+        $damage "$file"
+        refused 'host-files is damaged: remove the pod and prepare it again' rkt run-prepared "$UUID"
+        expect_status 1 systemctl start "pod@$UUID"
+        expect_contains "$(journalctl --unit="pod@$UUID" --output=cat)" 'host-files is damaged' "the log after $damage"
+        expect_equal '' "$(find /run/systemd/system -name "*$UUID*")" 'unit files'
+        expect_status 0 rkt rm "$UUID"
+        expect_equal '' "$(leftovers)" "left behind after $damage"
+    done
+}
+
+case_temporary_pod_of_another_boot() {
+    app one 'exit 3'
+    UUID=$(RKT prepare "${APP[@]}")
+    cat /proc/sys/kernel/random/uuid >"$DATA/pods/prepared/$UUID/temporary"
+    expect_status 1 systemctl start "pod@$UUID"
+    expect_contains "$(journalctl --unit="pod@$UUID" --output=cat)" 'was temporary and the machine has been down since' 'the log'
+    expect_status 0 rkt gc
+    expect_equal '' "$(leftovers)" 'left behind'
+}

@@ -104,7 +104,7 @@ enum RunFlags {
             try FlagValue.checkLine($0)
         },
         FlagSpecification("detach", .pod, .bool, help: "Return when the pod has started"),
-        FlagSpecification("rm", .pod, .bool, help: "Remove the pod, and its log, when it has ended"),
+        FlagSpecification("rm", .pod, .bool, help: "Remove the pod, its files and its log when it has ended"),
     ]
 
     private static let app: [FlagSpecification] = [

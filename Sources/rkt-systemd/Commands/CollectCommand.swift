@@ -7,7 +7,8 @@ struct CollectCommand: AsyncParsableCommand {
         commandName: "gc",
         abstract: "Remove pods that have ended some time ago.",
         discussion: """
-            A pod that has ended is marked, and removed with its log when it has been marked for the grace period. A \
+            A pod that has ended is marked, and removed with its log when it has been marked for the grace period; \
+            one whose run --rm was killed is removed at once. A \
             prepared pod that was never started is removed when it is old enough: also one whose rkt run was killed \
             before it had asked systemd for the start. What a preparation that ended early has left is removed at \
             once. Pods that run and pods that are enabled stay.

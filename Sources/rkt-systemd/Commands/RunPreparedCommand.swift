@@ -14,17 +14,14 @@ struct RunPreparedCommand: AsyncParsableCommand {
     @Flag(help: "Return when the pod has started.")
     var detach = false
 
-    @Flag(name: .customLong("rm"), help: "Remove the pod when it has ended.")
+    @Flag(name: .customLong("rm"), help: "Remove the pod, its files and its log when it has ended.")
     var isTemporary = false
 
     @Argument(help: "The pod, by UUID or the start of one.")
     var uuid: String
 
-    func validate() throws {
-        if detach, isTemporary { throw RunFlags.cannotRemoveDetached }
-    }
-
     func run() async throws {
+        if detach, isTemporary { throw RunFlags.cannotRemoveDetached }
         try Superuser.require()
         PodControl.anticipateStart()
         let data = try global.data()
