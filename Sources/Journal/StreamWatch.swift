@@ -17,17 +17,11 @@ enum StreamWatch {
         until deadline: ContinuousClock.Instant,
         _ interruption: Interruption
     ) throws -> Bool {
-        let inotify = OwnedFD(
-            taking: try system("watching \(path)") { inotify_init1(CInt(IN_CLOEXEC | IN_NONBLOCK)) }
-        )
-        let events = UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)
-        let raw = inotify.rawValue
         do {
             // Watched before it is looked at, so that no change falls in between.
-            try system("watching \(path)") { inotify_add_watch(raw, path, events | UInt32(IN_ONLYDIR)) }
+            let changes = try DirectoryChanges(of: path, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
             while try !isEmpty(path) {
-                guard try interruption.wait(for: raw, until: deadline) else { return false }
-                try discardEvents(of: raw, path)
+                guard try changes.wait(until: deadline, interruption) else { return false }
             }
             return true
         } catch let error as RktError where error.code == .notFound {
@@ -59,15 +53,9 @@ enum StreamWatch {
             let journald = try VarlinkConnection(to: "\(directory)/io.systemd.journal", until: deadline, interruption)
             // Most often all has been read by now, and a host has few inotify instances.
             if try haveEnded(directory, units: units, journald) { return true }
-            let inotify = OwnedFD(
-                taking: try system("watching \(path)") { inotify_init1(CInt(IN_CLOEXEC | IN_NONBLOCK)) }
-            )
-            let raw = inotify.rawValue
-            let events = UInt32(IN_DELETE) | UInt32(IN_MOVED_TO) | UInt32(IN_CREATE) | UInt32(IN_DELETE_SELF)
-            try system("watching \(path)") { inotify_add_watch(raw, path, events | UInt32(IN_ONLYDIR)) }
+            let changes = try DirectoryChanges(of: path, IN_DELETE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF)
             while try !haveEnded(directory, units: units, journald) {
-                guard try interruption.wait(for: raw, until: deadline) else { return false }
-                try discardEvents(of: raw, path)
+                guard try changes.wait(until: deadline, interruption) else { return false }
             }
             return true
         } catch let error where error is RktError || error is VarlinkConnection.NobodyListens {
@@ -100,13 +88,49 @@ enum StreamWatch {
     private static func isEmpty(_ path: String) throws -> Bool {
         try Directory(path: path).names().allSatisfy { $0.hasPrefix(".") }
     }
+}
 
-    private static func discardEvents(of inotify: CInt, _ path: String) throws {
+/// Changes of a directory, told by inotify. A host has few instances of that for one user (128): without one, the directory
+/// is to be looked at again every now and then.
+private struct DirectoryChanges: ~Copyable {
+    private let path: String
+    /// The inotify instance; -1 where there is none.
+    private let inotify: CInt
+
+    /// How long to leave the directory alone where nobody tells.
+    private static let interval: Duration = .milliseconds(20)
+
+    init(of path: String, _ events: Int32) throws {
+        self.path = path
+        do {
+            let inotify = OwnedFD(
+                taking: try system("watching \(path)") { inotify_init1(CInt(IN_CLOEXEC | IN_NONBLOCK)) }
+            )
+            let raw = inotify.rawValue
+            try system("watching \(path)") { inotify_add_watch(raw, path, UInt32(events | IN_ONLYDIR)) }
+            self.inotify = inotify.release()
+        } catch let error as RktError where error.errno == EMFILE || error.errno == ENOSPC {
+            inotify = -1
+        }
+    }
+
+    deinit {
+        if inotify >= 0 { close(inotify) }
+    }
+
+    /// Waits for a change, or until it is time to look.
+    ///
+    /// - Returns: False when the deadline has passed.
+    func wait(until deadline: ContinuousClock.Instant, _ interruption: Interruption) throws -> Bool {
+        if inotify < 0 {
+            _ = try interruption.wait(for: -1, until: min(deadline, .now + Self.interval))
+            return .now < deadline
+        }
+        guard try interruption.wait(for: inotify, until: deadline) else { return false }
         var buffer = [UInt8](repeating: 0, count: 16_384)
         do {
             while try system("watching \(path)", { read(inotify, &buffer, buffer.count) }) > 0 {}
-        } catch let error as RktError where error.errno == EAGAIN {
-            return
-        }
+        } catch let error as RktError where error.errno == EAGAIN {}
+        return true
     }
 }

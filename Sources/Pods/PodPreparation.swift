@@ -56,13 +56,27 @@ public struct PodPreparation: Sendable {
             if request.durable { try pod.directory.synchronizeFileSystem() }
             pod = try pod.move(to: .prepared, in: data, durable: request.durable)
         } catch {
-            discard(pod)
+            Self.discard(pod, in: data)
             throw error
         }
         withExtendedLifetime(lock.rawValue) {}
         try? PodLinks.makeRuntimeLink(uuid, to: "\(data.path)/pods/run/\(uuid)")
         stages.mark("prepared")
         return pod
+    }
+
+    /// Takes back a prepared pod that nobody has started; one that is not prepared any more is left alone.
+    ///
+    /// - Parameters:
+    ///   - uuid: The pod.
+    ///   - data: The data directory it is in.
+    public static func takeBack(_ uuid: PodUUID, in data: DataDirectory) {
+        guard let pod = try? PodLookup(data: data).exactly(uuid, in: [.prepared]), let lock = try? pod.lock() else {
+            return
+        }
+        PodLinks.removeRuntimeLink(uuid)
+        discard(pod, in: data)
+        withExtendedLifetime(lock.rawValue) {}
     }
 
     private func create(_ uuid: PodUUID) throws -> PodDirectory {
@@ -82,7 +96,7 @@ public struct PodPreparation: Sendable {
         }
     }
 
-    private func discard(_ pod: PodDirectory) {
+    private static func discard(_ pod: PodDirectory, in data: DataDirectory) {
         try? data.links.remove(pod.uuid, to: data)
         guard let garbage = try? pod.move(to: .garbage, in: data, durable: false) else { return }
         try? data.phase(.garbage)?.removeTree(garbage.uuid.description)

@@ -235,8 +235,8 @@ case_kill_of_run_at_any_call() {
 
 case_pod_of_a_run_that_was_killed_early_expires() {
     app one 'echo hello'
-    # Its first word to systemd.
-    killed connect 1 rkt --insecure-options=image run --net=none "${APP[@]}"
+    # It makes the link by which units find the pod, when that is prepared.
+    killed symlinkat 1 rkt --insecure-options=image run --net=none "${APP[@]}"
     UUID=$(rkt list --full --no-legend | awk '{ print $1 }')
     expect_equal prepared "$(state_of)" state
     expect_status 0 rkt gc --grace-period=0s

@@ -202,6 +202,7 @@ case_missing_bus_and_systemd() {
     expect_status 254 timeout 60 unshare --mount sh -c "mount -t tmpfs none /run && exec $words"
     expect_match "$ERR" 'systemd|bus' 'the error'
     expect_equal 1 "$(wc -l <<<"$ERR")" 'lines of the error'
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
 }
 
 case_not_root() {

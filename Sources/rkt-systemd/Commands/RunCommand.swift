@@ -38,11 +38,18 @@ struct RunCommand: AsyncParsableCommand {
         let pod = try context.prepare(ahead: ahead)
         let runner = PodRunner(context.data, ahead: ahead, debug: context.debug, stages: context.stages)
         let flags = arguments.podFlags
-        let status = try await runner.run(
-            pod,
-            detached: flags.bool("detach") ?? false,
-            removing: flags.bool("rm") ?? false
-        )
+        let status: Int32
+        do {
+            status = try await runner.run(
+                pod,
+                detached: flags.bool("detach") ?? false,
+                removing: flags.bool("rm") ?? false
+            )
+        } catch {
+            // Where systemd could not even be asked, nothing has changed.
+            PodPreparation.takeBack(pod.uuid, in: context.data)
+            throw error
+        }
         throw ExitCode(status)
     }
 }
