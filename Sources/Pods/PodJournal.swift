@@ -14,4 +14,12 @@ enum PodJournal {
         let parent = try Directory.ensure(path: persistent ? "/var/log/journal" : "/run/log/journal")
         return try parent.ensureDirectory(name, mode: 0o755).path
     }
+
+    /// Removes the journal, wherever it is kept.
+    static func remove(_ uuid: PodUUID) throws {
+        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
+            guard let slash = path.lastIndex(of: "/") else { continue }
+            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
+        }
+    }
 }

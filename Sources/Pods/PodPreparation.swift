@@ -75,6 +75,7 @@ public struct PodPreparation: Sendable {
             return
         }
         PodLinks.removeRuntimeLink(uuid)
+        try? PodJournal.remove(uuid)
         discard(pod, in: data)
         withExtendedLifetime(lock.rawValue) {}
     }

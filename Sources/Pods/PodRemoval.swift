@@ -1,6 +1,5 @@
 internal import Diagnostics
 internal import Glibc
-internal import Journal
 internal import LinuxOS
 internal import Manifests
 internal import SystemdClient
@@ -122,10 +121,7 @@ public struct PodRemoval: Sendable {
 
     /// Removes what a pod has outside of its directory.
     private func removeTraces(of uuid: PodUUID, apps: [String]) throws {
-        for path in try JournalControl.journalDirectories(namespace: PodNames.machine(uuid)) {
-            guard let slash = path.lastIndex(of: "/") else { continue }
-            try Directory(path: String(path[..<slash])).removeTree(String(path[path.index(after: slash)...]))
-        }
+        try PodJournal.remove(uuid)
         try HostFiles.remove(of: uuid, apps: apps)
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)
