@@ -264,12 +264,9 @@ case_gc_keeps_what_ended_lately() {
 
 case_gc_takes_what_rm_was_killed_over() {
     app one "$LIVES"
-    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
-    local runner=$!
-    wait_for_text "$WORK/output" ready "$runner"
-    UUID=$(<"$WORK/uuid")
-    kill -KILL "$runner"
-    wait "$runner" || true
+    run_in_background --rm
+    kill -KILL "$RKT_PID"
+    wait "$RKT_PID" || true
     expect_equal running "$(state_of)" 'state without the command'
     systemctl stop "pod@$UUID"
     expect_equal exited "$(state_of)" state
@@ -279,16 +276,13 @@ case_gc_takes_what_rm_was_killed_over() {
 }
 
 case_temporary_pod_restarts_an_app() {
-    app one 'echo started; touch /mark; trap "exit 0" TERM; while :; do sleep 1000 & wait $!; done'
-    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
-    local runner=$!
-    wait_for_text "$WORK/output" started "$runner"
-    UUID=$(<"$WORK/uuid")
+    app one 'touch /mark; trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
+    run_in_background --rm
     systemctl restart "$(unit_of one)"
-    wait_for_line started one 2
+    wait_for_line ready one 2
     in_app one test -e /mark || fail 'the restarted app has lost its files'
-    kill -TERM "$runner"
-    expect_status 0 wait "$runner"
+    kill -TERM "$RKT_PID"
+    expect_status 0 wait "$RKT_PID"
     expect_equal '' "$(rkt list --no-legend)" 'the list'
 }
 

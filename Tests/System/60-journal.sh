@@ -60,10 +60,11 @@ case_twenty_thousand_lines_and_none_lost() {
     app one 'seq 1 20000'
     expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
-    expect_equal "$(seq 1 20000 | sha256sum)" "$(sed 's/^one\[[0-9]*\]: //' <<<"$OUT" | sha256sum)" 'what run printed'
-    expect_equal "$(seq 1 20000 | sha256sum)" "$(rkt logs "$UUID" | sed 's/^one\[[0-9]*\]: //' | sha256sum)" 'rkt logs'
-    expect_equal "$(seq 1 20000 | sha256sum)" \
-        "$(journalctl --namespace="rkt-$UUID" --output=cat SYSLOG_IDENTIFIER=one | sha256sum)" 'journalctl'
+    expect_numbers 1 20000 'what run printed' <<<"$OUT"
+    rkt logs "$UUID" >"$WORK/logs"
+    expect_numbers 1 20000 'rkt logs' <"$WORK/logs"
+    journalctl --namespace="rkt-$UUID" --output=cat SYSLOG_IDENTIFIER=one >"$WORK/logs"
+    expect_numbers 1 20000 'journalctl' <"$WORK/logs"
 }
 
 case_last_line_is_there_when_run_returns() {
@@ -78,25 +79,23 @@ case_last_line_is_there_when_run_returns() {
 }
 
 case_last_line_of_a_detached_pod_is_there_after_wait() {
-    app one 'seq 1 3000; echo the last'
+    app one 'seq 1 3000'
     start_pod
     rkt status --wait "$UUID" >/dev/null
-    expect_match "$(rkt logs -n 1 "$UUID")" ': the last$' 'rkt logs'
-    expect_equal 3001 "$(rkt logs "$UUID" | wc -l)" 'lines'
+    expect_match "$(rkt logs -n 1 "$UUID")" '^one\[[0-9]+\]: 3000$' 'rkt logs -n'
+    rkt logs "$UUID" >"$WORK/logs"
+    expect_numbers 1 3000 'rkt logs' <"$WORK/logs"
 }
 
 case_several_apps_write_much_at_once() {
     app one 'seq 1 5000'
     app two 'seq 1 5000'
     app three 'seq 1 5000'
-    expect_status 0 run_pod --uuid-file-save="$WORK/uuid"
-    # journald may write the entry with which a file is full to the next one, too: none is missing, and what is there is
-    # what the journal has.
-    expect_equal 15000 "$(sort -u <<<"$OUT" | wc -l)" 'different lines'
-    expect_equal "$(seq 1 5000 | sha256sum)" "$(sed -n 's/^two\[[0-9]*\]: //p' <<<"$OUT" | uniq | sha256sum)" \
-        'lines of one app'
-    expect_equal "$(journalctl --quiet --output=cat "--namespace=rkt-$(<"$WORK/uuid")" _TRANSPORT=stdout | wc -l)" \
-        "$(wc -l <<<"$OUT")" 'lines of the journal'
+    expect_status 0 run_pod
+    local name
+    for name in one two three; do
+        expect_numbers 1 5000 "lines of $name" < <(grep "^$name\[" <<<"$OUT")
+    done
 }
 
 case_bytes_that_are_no_text() {
@@ -122,7 +121,7 @@ case_no_line_is_lost_in_the_hosts_journal() {
     # More than journald takes of a unit that has set no limit of its own.
     app one 'seq 1 100000'
     expect_status 0 run_pod --journal=host
-    expect_equal "$(seq 1 100000 | sha256sum)" "$(sed 's/^one\[[0-9]*\]: //' <<<"$OUT" | sha256sum)" 'what run printed'
+    expect_numbers 1 100000 'what run printed' <<<"$OUT"
 }
 
 case_log_goes_with_the_pod() {

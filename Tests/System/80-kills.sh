@@ -176,12 +176,9 @@ case_kill_of_journald() {
 
 case_kill_of_the_rkt_that_runs_a_pod() {
     app one "$LIVES"
-    rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" 2>&1 &
-    local runner=$!
-    wait_for_text "$WORK/output" ready "$runner"
-    UUID=$(<"$WORK/uuid")
-    kill -KILL "$runner"
-    wait "$runner" 2>/dev/null || true
+    run_in_background
+    kill -KILL "$RKT_PID"
+    wait "$RKT_PID" 2>/dev/null || true
     # The pod is systemd's: it lives on and can be stopped.
     expect_equal running "$(state_of)" state
     expect_status 0 rkt stop "$UUID"

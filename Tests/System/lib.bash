@@ -148,6 +148,26 @@ in_app() {
     nsenter --target "$pid" --mount --uts --ipc --net --pid --root --wd "$@"
 }
 
+# run_in_background [FLAG...]: runs the apps of APP in the foreground of a job; sets RKT_PID to it, and UUID
+# when an app has said "ready" in $WORK/output. The shell has its jobs ignore the keyboard's signals; this one does not.
+run_in_background() {
+    env --default-signal=INT rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "$@" \
+        "${APP[@]}" >"$WORK/output" &
+    # shellcheck disable=SC2034 # cases use it
+    RKT_PID=$!
+    wait_for_text "$WORK/output" ready "$RKT_PID"
+    UUID=$(<"$WORK/uuid")
+}
+
+# expect_numbers FIRST LAST WHAT: standard input is these numbers in order, as lines of one app with or without its name.
+# Where a file of a journal is full in the middle of an entry, journald writes the entry to the next file too: such a
+# line is there twice.
+expect_numbers() {
+    local lines
+    lines=$(sed -E 's/^[a-z]+\[[0-9]+\]: //' | uniq)
+    [[ $lines == "$(seq "$1" "$2")" ]] || fail "$3: not $1 to $2: $(diff <(seq "$1" "$2") - <<<"$lines" | head -n 5)"
+}
+
 lines_of() { rkt logs "$UUID" | sed -E 's/^([^ ]+)\[[0-9]+\]: /\1: /'; }
 
 # --- what no case may leave behind
