@@ -236,6 +236,26 @@ static inline int detached_tree(int directory, const char *path) {
     long syscall(long, ...);
     return (int)syscall(428, directory, path, 1 | 02000000);
 }
+// The same with all that is mounted below it (AT_RECURSIVE); then ours to change before it is attached.
+static inline int detached_trees(int directory, const char *path) {
+    long syscall(long, ...);
+    return (int)syscall(428, directory, path, 1 | 02000000 | 0x8000);
+}
+// mount_setattr(2) on a detached tree and all below it: attributes to set, and a user namespace by which ids are mapped,
+// or -1.
+static inline int change_mounts(int tree, unsigned long set, int user_namespace) {
+    long syscall(long, ...);
+    struct {
+        unsigned long set, clear, propagation, user_namespace;
+    } change = {set | (user_namespace >= 0 ? 0x00100000 : 0), 0, 0, user_namespace >= 0 ? (unsigned)user_namespace : 0};
+    return (int)syscall(442, tree, "", 0x1000 | 0x8000, &change, sizeof change);
+}
+static const unsigned long MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4;
+// move_mount(2): attaches a detached tree.
+static inline int attach_tree(int tree, const char *target) {
+    long syscall(long, ...);
+    return (int)syscall(429, tree, "", -100, target, 4);
+}
 static inline int close_range(unsigned first, unsigned last, unsigned flags) {
     long syscall(long, ...);
     return (int)syscall(436, first, last, flags);
@@ -258,7 +278,24 @@ static inline int fork_sibling(unsigned long namespaces) {
     return (int)syscall(220, namespaces | parent | 17, 0L, 0L, 0L, 0L);
 #endif
 }
-static const int CLONE_NEWNS = 0x00020000, CLONE_NEWUTS = 0x04000000, CLONE_NEWIPC = 0x08000000,
+// The same, in this process's own namespaces; `process` gets a descriptor of the child (CLONE_PIDFD).
+static inline int fork_sibling_held(int *process) {
+    long syscall(long, ...);
+    const unsigned long parent = 0x00008000, pidfd = 0x00001000;
+#if defined(__x86_64__)
+    return (int)syscall(56, parent | pidfd | 17, 0L, process, 0L, 0L);
+#else
+    return (int)syscall(220, parent | pidfd | 17, 0L, process, 0L, 0L);
+#endif
+}
+// Whose the files are that this process makes, and whose rights it has on files.
+static inline void act_on_files_as(unsigned user, unsigned group) {
+    int setfsuid(unsigned);
+    int setfsgid(unsigned);
+    setfsgid(group);
+    setfsuid(user);
+}
+static const int CLONE_NEWUSER = 0x10000000, CLONE_NEWNS = 0x00020000, CLONE_NEWUTS = 0x04000000, CLONE_NEWIPC = 0x08000000,
                  CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000;
 static const unsigned long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32, MS_BIND = 4096,
                            MS_REC = 16384, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19;
@@ -284,6 +321,7 @@ struct socket_message {
 };
 int socket(int domain, int type, int protocol);
 int connect(int fd, const void *address, unsigned length);
+int bind(int fd, const void *address, unsigned length);
 static inline ssize_t send_message(int fd, const struct socket_message *message, int flags) {
     ssize_t sendmsg(int, const void *, int);
     return sendmsg(fd, message, flags);

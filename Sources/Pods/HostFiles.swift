@@ -2,15 +2,16 @@ internal import Diagnostics
 internal import LinuxOS
 internal import Manifests
 
-/// The files a pod has below `/run` on the host: its units and its journal's configuration. They are made with the
-/// pod, kept in its directory, and laid out at each start, as `/run` does not outlive a boot.
+/// The files that are generated for a pod: its units and its journal's configuration, below `/run` on the host
+/// (`host-files`), or in the root of a pod that is a machine (`machine-files`). They are made with the pod, kept in its
+/// directory, and laid out at each start, as neither outlives a boot.
 ///
-/// All in one file, as a pod's files are made and removed with each pod: for each a line with its path below `/run` and
+/// All in one file, as a pod's files are made and removed with each pod: for each a line with its relative path and
 /// its length in bytes, and then those bytes. The other side is `pod-init/HostFiles.swift`.
 struct HostFiles: Equatable {
     /// A file.
     struct File: Equatable {
-        /// The path below `/run`.
+        /// The relative path.
         let path: String
         /// The content.
         let content: [UInt8]
@@ -25,14 +26,16 @@ struct HostFiles: Equatable {
     /// The files, in the order they are laid out.
     let files: [File]
 
-    /// The file in the pod's directory.
+    /// The file in the pod's directory with those for the host.
     static let fileName = "host-files"
+    /// The one with those for the pod's machine.
+    static let machineFileName = "machine-files"
 
-    init(_ files: [File]) {
-        self.files = files
+    init(_ files: [(path: String, content: String)]) {
+        self.files = files.map { File(path: $0.path, content: Array($0.content.utf8)) }
     }
 
-    /// Reads a pod's files.
+    /// Reads a pod's files for the host.
     ///
     /// - Throws: ``RktError`` with `invalidData` when they are damaged.
     init(of pod: PodDirectory) throws {

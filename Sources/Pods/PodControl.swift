@@ -107,9 +107,10 @@ public struct PodControl: Sendable {
 
     /// Waits until systemd is done with a pod that did not end in order.
     private func waitForUnits(of pod: PodDirectory, manager: SystemdManager) async throws {
-        for app in try pod.overview() where pod.exitStatus(of: app.name) == nil {
+        let unended = try pod.overview().map(\.name).filter { pod.exitStatus(of: $0) == nil }
+        for unit in try hostUnits(of: unended, in: pod) {
             // One that a drop-in has restarted much later has no pod any more.
-            _ = try? await manager.waitUntilInactive(PodNames.appUnit(pod.uuid, app.name), timeout: .seconds(10))
+            _ = try? await manager.waitUntilInactive(unit, timeout: .seconds(10))
         }
         let name = PodNames.podUnit(pod.uuid)
         let unit = try await manager.waitUntilInactive(name)
@@ -173,7 +174,7 @@ public struct PodControl: Sendable {
         let mark = try running.directory.open("starting")
         try FileLock.mark(mark, name: "starting")
         defer { withExtendedLifetime(mark.rawValue) {} }
-        let apps = try running.overview().map { PodNames.appUnit(uuid, $0.name) }
+        let apps = try hostUnits(of: running.overview().map(\.name), in: running)
         do {
             try await SystemdSurvival.start([PodNames.podUnit(uuid)], followers: apps, manager: manager) { _ in
                 running.directory.contains("pid")
@@ -209,7 +210,7 @@ public struct PodControl: Sendable {
         let running = try takeToRun(pod)
         try PodGate.make(in: running.directory)
         if running.directory.contains("pid") { try running.directory.remove("pid") }
-        try HostFiles(of: running).install()
+        if running.directory.contains(HostFiles.fileName) { try HostFiles(of: running).install() }
         try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
         return EnteredPod(running, temporaryMark: mark)
     }
@@ -260,8 +261,13 @@ public struct PodControl: Sendable {
     }
 
     private func killApps(of pod: PodDirectory, manager: SystemdManager) async throws {
-        for app in try pod.overview() {
-            try? await manager.killUnit(PodNames.appUnit(pod.uuid, app.name), whom: .all, signal: SIGKILL)
+        let apps = try hostUnits(of: pod.overview().map(\.name), in: pod)
+        for unit in apps.isEmpty ? [PodNames.podUnit(pod.uuid)] : apps {
+            try? await manager.killUnit(unit, whom: .all, signal: SIGKILL)
         }
+    }
+
+    private func hostUnits(of apps: [String], in pod: PodDirectory) throws -> [String] {
+        try RuntimeConfiguration(of: pod).stage1.conformer.hostUnits(of: apps, in: pod.uuid)
     }
 }

@@ -12,7 +12,8 @@ public import Manifests
 /// | `pod-created` | nothing; its time is the pod's creation | prepare |
 /// | `overview` | a line per app: name, image name, image id, separated by TABs | prepare |
 /// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
-/// | `host-files` | ``HostFiles``: the generated units and journal configuration | prepare |
+/// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
+/// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
@@ -20,9 +21,9 @@ public import Manifests
 /// | `ends` | a named pipe that wakes the init when an app has ended | run, pod-start |
 /// | `temporary` | there when the pod is removed as soon as it has ended; the boot it is good for | run |
 /// | `starting` | there while pod-start has not handed over | pod-start |
-/// | `stopping` | there once the pod was asked to stop | pod-init |
 /// | `status/APP` | the app's exit status; before that the file is `.APP`, laid out by pod-start | pod-init |
-/// | `exit` | the pod's exit status, when an app failed; before that `.exit` | pod-init |
+/// | `status/EXIT` | the pod's exit status, when an app failed; before that `.EXIT` | pod-init |
+/// | `status/STOPPING` | there once the pod was asked to stop | pod-init |
 public final class PodDirectory: Sendable {
     /// The pod.
     public let uuid: PodUUID
@@ -127,7 +128,7 @@ public final class PodDirectory: Sendable {
 
     /// The exit status of the pod: that of the first app that failed, else 0.
     func exitStatus() -> Int32 {
-        guard let text = try? directory.readText("exit", limit: 64) else { return 0 }
+        guard let text = try? directory.readText("status/EXIT", limit: 64) else { return 0 }
         return Int32(text.prefix { $0.isNumber }) ?? 0
     }
 
@@ -166,7 +167,7 @@ public final class PodDirectory: Sendable {
     /// Whether the ends of all apps are recorded and none was a failure: systemd has nothing left to do with the pod but
     /// to forget its units.
     var hasEndedWell: Bool {
-        phase == .run && !directory.contains("exit") && (try? areAllEndsKnown()) ?? false
+        phase == .run && !directory.contains("status/EXIT") && (try? areAllEndsKnown()) ?? false
     }
 
     /// Whether the ends of all apps are recorded.

@@ -20,7 +20,8 @@ public final class PodLogs: Sendable {
     /// The pod.
     public let uuid: PodUUID
     private let apps: [String]
-    private let namespace: String?
+    private let stage1: any Stage1
+    private let journal: PodJournal
     private let state: Mutex<State>
 
     private struct State {
@@ -45,10 +46,11 @@ public final class PodLogs: Sendable {
         let configuration = try RuntimeConfiguration(of: pod)
         uuid = pod.uuid
         self.apps = apps.isEmpty ? known : apps
-        namespace = configuration.journal == .namespace ? PodNames.machine(pod.uuid) : nil
+        stage1 = configuration.stage1.conformer
+        journal = stage1.journal(of: pod.uuid, configuration.journal)
         // A reader follows a directory; one that is made later it does not find.
         let mayLog = try pod.phase == .prepared || pod.state() == .running
-        if namespace != nil, mayLog { _ = try? PodJournal.ensureDirectory(pod.uuid) }
+        if mayLog { try? journal.ensureDirectory() }
         state = Mutex(State())
     }
 
@@ -61,8 +63,8 @@ public final class PodLogs: Sendable {
     /// too, but come from systemd.
     private func reader(_ state: inout State) throws -> JournalReader {
         if let reader = state.reader { return reader }
-        let reader = try namespace.map { try JournalReader.open(namespace: $0) } ?? JournalReader.openHost()
-        for app in apps { try reader.addMatch("_SYSTEMD_UNIT", PodNames.appUnit(uuid, app)) }
+        let reader = try journal.open()
+        for app in apps { try reader.addMatch("_SYSTEMD_UNIT", stage1.loggingUnit(of: app, in: uuid)) }
         if let cursor = state.cursor {
             try reader.seek(behindCursor: cursor)
         } else {
@@ -118,10 +120,6 @@ public final class PodLogs: Sendable {
     /// - Returns: Whether all is there; false when the deadline has passed.
     /// - Throws: ``RktError`` when the journal cannot be reached.
     public func drain(deadline: ContinuousClock.Instant) async throws -> Bool {
-        try await JournalControl.drain(
-            namespace: namespace,
-            units: apps.map { PodNames.appUnit(uuid, $0) },
-            deadline: deadline
-        )
+        try await journal.drain(units: apps.map { stage1.loggingUnit(of: $0, in: uuid) }, deadline: deadline)
     }
 }

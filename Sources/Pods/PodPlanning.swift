@@ -20,7 +20,7 @@ enum PodPlanning {
         PodPlan(
             uuid: pod.uuid,
             hostname: configuration.hostname,
-            stage1: configuration.stage1 == .units ? .units : .fly,
+            stage1: stage1(configuration.stage1),
             network: configuration.network == .none ? .none : .host,
             journal: configuration.journal == .namespace ? .namespace(maximumUse: journalMaximumUse) : .host,
             dataDirectory: data.path,
@@ -28,6 +28,14 @@ enum PodPlanning {
             runtime: runtime,
             apps: apps
         )
+    }
+
+    private static func stage1(_ stage1: RuntimeConfiguration.Stage1) -> PodPlan.Stage1 {
+        switch stage1 {
+        case .units: .units
+        case .fly: .fly
+        case .nspawn: .nspawn
+        }
     }
 
     static func manifest(request: PodRequest, plan: PodPlan, images: [PodImage]) -> PodManifest {

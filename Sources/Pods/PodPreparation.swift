@@ -38,6 +38,7 @@ public struct PodPreparation: Sendable {
         announce: (PodUUID) throws -> Void,
         warn: (String) -> Void = { _ in }
     ) throws -> PodDirectory {
+        try request.stage1.conformer.check(request)
         let names = try appNames(request, images: images)
         let runtime = try Installation.runtime(request.runtime)
         let imageLock = try data.lockImages(.shared)
@@ -75,7 +76,7 @@ public struct PodPreparation: Sendable {
             return
         }
         PodLinks.removeRuntimeLink(uuid)
-        try? PodJournal.remove(uuid)
+        try? PodJournal.removeAll(of: uuid)
         discard(pod, in: data)
         withExtendedLifetime(lock.rawValue) {}
     }
@@ -144,12 +145,14 @@ public struct PodPreparation: Sendable {
             plans.append(try AppPlanning.plan(app, in: request, bundle: bundle))
         }
         let hostname = request.hostname ?? "rkt-\(pod.uuid)"
-        let configuration = RuntimeConfiguration(
+        var configuration = RuntimeConfiguration(
             hostname: hostname,
             stage1: request.stage1,
             network: request.network,
             journal: request.journal
         )
+        if request.privateUsers { configuration.userRange = try UserRange.choose(in: data) }
+        configuration.capabilities = Self.unusualCapabilities(plans)
         let plan = PodPlanning.plan(
             pod: pod,
             data: data,
@@ -163,11 +166,12 @@ public struct PodPreparation: Sendable {
             try bundle.writeInPlace("config.json", try plan.runtimeConfiguration(for: app), mode: 0o640)
         }
         let units = try plan.units().map { ("systemd/system/\($0.name)", $0.file.description) }
-        let hostFiles = units + plan.journalConfiguration().map { ($0.path, $0.content) }
-        try directory.writeInPlace(
-            HostFiles.fileName,
-            HostFiles(hostFiles.map { HostFiles.File(path: $0, content: Array($1.utf8)) }).encoded()
-        )
+        let hostFiles = HostFiles(units + plan.journalConfiguration().map { ($0.path, $0.content) })
+        let machineFiles = HostFiles(try plan.machineRoot().map { ($0.path, $0.content) })
+        for (name, files) in [(HostFiles.fileName, hostFiles), (HostFiles.machineFileName, machineFiles)]
+        where !files.files.isEmpty {
+            try directory.writeInPlace(name, files.encoded())
+        }
         try directory.writeInPlace(RuntimeConfiguration.fileName, configuration.encoded())
         try directory.writeInPlace("overview", overview(names: names, images: images))
         try directory.writeInPlace(
@@ -176,6 +180,11 @@ public struct PodPreparation: Sendable {
             mode: 0o640
         )
         try directory.writeInPlace("pod-created", "")
+    }
+
+    private static func unusualCapabilities(_ apps: [AppPlan]) -> [String] {
+        let all = Set(apps.flatMap(\.capabilities)).subtracting(Capability.defaults)
+        return all.map(\.description).sorted()
     }
 
     private func overview(names: [String], images: [PodImage]) -> String {

@@ -121,7 +121,7 @@ public struct PodRemoval: Sendable {
 
     /// Removes what a pod has outside of its directory.
     private func removeTraces(of uuid: PodUUID, apps: [String]) throws {
-        try PodJournal.remove(uuid)
+        try PodJournal.removeAll(of: uuid)
         try HostFiles.remove(of: uuid, apps: apps)
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)

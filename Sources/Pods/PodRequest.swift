@@ -53,6 +53,8 @@ public struct PodRequest: Sendable {
     public var journal = RuntimeConfiguration.Journal.namespace
     /// What isolates the pod.
     public var stage1 = RuntimeConfiguration.Stage1.units
+    /// Whether the pod has users of its own, none of which is one of the host's.
+    public var privateUsers = false
     /// Environment that wins over everything else, for all apps.
     public var environment: [(String, String)] = []
     /// Environment that apps get where they have none of that name.

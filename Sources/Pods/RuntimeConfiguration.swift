@@ -9,6 +9,8 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         case units
         /// Units of the host's systemd in the host's namespaces.
         case fly
+        /// A machine with a systemd of its own, in systemd-nspawn.
+        case nspawn
     }
 
     /// The pod's network.
@@ -35,6 +37,10 @@ public struct RuntimeConfiguration: Sendable, Hashable {
     public var network: Network
     /// Where the apps' output goes.
     public var journal: Journal
+    /// The host's user that is root in the pod; nil where the pod has no users of its own.
+    public var userRange: UInt32?
+    /// The capabilities, by name, that some app has and apps usually have not.
+    public var capabilities: [String] = []
 
     static let fileName = "runtime-config"
 
@@ -51,17 +57,20 @@ public struct RuntimeConfiguration: Sendable, Hashable {
             ("Hostname", hostname), ("Stage1", stage1.rawValue), ("Network", network.rawValue),
             ("Journal", journal.rawValue),
         ]
-        return settings.flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
+        let range = userRange.map { [("UserRange", "\($0)")] } ?? []
+        let more = capabilities.isEmpty ? [] : [("Capabilities", capabilities.joined(separator: ","))]
+        return (settings + range + more).flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
     }
 
     init(of pod: PodDirectory) throws {
         let path = pod.directory.path(of: Self.fileName)
         let lines = try pod.directory.readText(Self.fileName, limit: 65_536).split(separator: "\n")
+        func optional(_ key: String) -> String? {
+            lines.first { $0.hasPrefix("\(key)=") }.map { String($0.dropFirst(key.count + 1)) }
+        }
         func value(_ key: String) throws -> String {
-            guard let line = lines.first(where: { $0.hasPrefix("\(key)=") }) else {
-                throw RktError(.invalidData, "\(path) does not say \(key)")
-            }
-            return String(line.dropFirst(key.count + 1))
+            guard let value = optional(key) else { throw RktError(.invalidData, "\(path) does not say \(key)") }
+            return value
         }
         func choice<T: RawRepresentable<String>>(_ key: String) throws -> T {
             let text = try value(key)
@@ -74,5 +83,7 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         stage1 = try choice("Stage1")
         network = try choice("Network")
         journal = try choice("Journal")
+        userRange = optional("UserRange").flatMap { UInt32($0) }
+        capabilities = optional("Capabilities")?.split(separator: ",").map(String.init) ?? []
     }
 }

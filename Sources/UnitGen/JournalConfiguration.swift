@@ -13,7 +13,7 @@ extension PodPlan {
     ///
     /// - Returns: The files.
     public func journalConfiguration() -> [GeneratedFile] {
-        guard case .namespace(let maximumUse) = journal else { return [] }
+        guard case .namespace(let maximumUse) = journal, stage1 != .nspawn else { return [] }
         return [
             GeneratedFile(
                 path: "systemd/journald@\(machineName).conf.d/10-rkt.conf",
@@ -35,12 +35,12 @@ extension PodPlan {
     }
 
     /// The pod's log as it comes, whole, in files that are small while it is.
-    private static func journalSettings(maximumUse: UInt64) -> [String] {
+    static func journalSettings(maximumUse: UInt64) -> [String] {
         // Audit= is left alone: it would speak for the whole kernel.
         ["[Journal]", "RateLimitIntervalSec=0", "RateLimitBurst=0", "SplitMode=none"]
             + ["System", "Runtime"].flatMap { ["\($0)MaxFileSize=1M", "\($0)MaxUse=\(maximumUse)"] }
             + ["ReadKMsg=no"] + ["Syslog", "KMsg", "Console", "Wall"].map { "ForwardTo\($0)=no" }
     }
 
-    private static func text(_ lines: [String]) -> String { lines.map { "\($0)\n" }.joined() }
+    static func text(_ lines: [String]) -> String { lines.map { "\($0)\n" }.joined() }
 }

@@ -8,6 +8,8 @@ public struct PodPlan: Sendable {
         case units
         /// The host's namespaces; each app only has its own root.
         case fly
+        /// A container with a systemd of its own, which runs the apps' units.
+        case nspawn
     }
 
     /// The pod's network.

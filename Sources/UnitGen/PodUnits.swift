@@ -15,12 +15,14 @@ extension PodPlan {
     /// The pod's machine and journal namespace.
     var machineName: String { "rkt-\(uuid)" }
 
-    /// The units of the pod beside `pod@UUID.service`: its slice and one unit per app.
+    /// The units of the pod that the host's systemd runs beside `pod@UUID.service`: its slice and one unit per app; none
+    /// where the pod has a systemd of its own (``machineRoot()``).
     ///
     /// - Returns: The units, the slice first.
     /// - Throws: ``RktError`` with `invalidArgument`, naming what cannot stand in a unit.
     public func units() throws -> [GeneratedUnit] {
         try validate()
+        if stage1 == .nspawn { return [] }
         var slice = UnitFile()
         try slice.add("Unit", "Description", "Apps of rkt pod \(uuid)")
         try slice.add("Unit", "Documentation", "man:rkt(1)")
@@ -43,8 +45,9 @@ extension PodPlan {
         }
     }
 
-    private func unit(of app: AppPlan) throws -> GeneratedUnit {
-        let name = "rkt-\(uuid)-\(app.name).service"
+    /// The unit of an app: on the host it says which pod's it is.
+    func unit(of app: AppPlan) throws -> GeneratedUnit {
+        let name = stage1 == .nspawn ? "\(app.name).service" : "rkt-\(uuid)-\(app.name).service"
         // systemd's limit, with the NUL.
         guard name.utf8.count < 256 else {
             throw RktError(.invalidArgument, "app name \"\(app.name)\" is too long: its unit's name would be \(name)")
@@ -63,7 +66,11 @@ extension PodPlan {
         try file.add("Unit", "Conflicts", "shutdown.target")
         try file.add("Unit", "Before", "shutdown.target")
         // At shutdown the journal outlives the app, whose last lines it takes.
-        if case .namespace = journal { try file.add("Unit", "After", "systemd-journald@\(machineName).service") }
+        if stage1 == .nspawn {
+            try file.add("Unit", "After", "systemd-journald.socket systemd-journald-dev-log.socket")
+        } else if case .namespace = journal {
+            try file.add("Unit", "After", "systemd-journald@\(machineName).service")
+        }
         // Without a PID namespace no kernel ends the apps with their init.
         if stage1 == .fly { try file.add("Unit", "BindsTo", "pod@\(uuid).service") }
         // However often an app is restarted: the pod waits for its end, which a start limit would hide.
@@ -75,12 +82,13 @@ extension PodPlan {
             ("Type", "notify"),
             // The launcher hands the app over; it is the main process only until then.
             ("NotifyAccess", "all"),
-            // For the app's root: what lets go of it last waits for the disk.
-            ("FileDescriptorStoreMax", "1"),
-            ("Slice", sliceName),
         ]
-        // Without one, the launcher still makes a mount namespace of its own.
-        if case .namespace = journal { settings.append(("LogNamespace", machineName)) }
+        if stage1 != .nspawn {
+            // For the app's root: what lets go of it last waits for the disk.
+            settings += [("FileDescriptorStoreMax", "1"), ("Slice", sliceName)]
+            // Without one, the launcher still makes a mount namespace of its own.
+            if case .namespace = journal { settings.append(("LogNamespace", machineName)) }
+        }
         let fields = [("RKT_POD", "\(uuid)"), ("RKT_APP", "\(app.name)"), ("RKT_IMAGE", app.imageName)]
         for (name, value) in fields {
             settings.append(("LogExtraFields", try UnitEscaping.logField(name, Array(value.utf8))))
@@ -105,16 +113,19 @@ extension PodPlan {
     }
 
     private func commands(_ app: AppPlan) throws -> [(String, String)] {
-        let common = ["\(uuid)", "\(app.name)", dataDirectory]
+        // A machine has its apps' bundles and records at places of its own, and the launcher too.
+        let isMachine = stage1 == .nspawn
+        let launcher = isMachine ? MachineRoot.launcher : podInit
+        let common = ["\(uuid)", "\(app.name)", isMachine ? "-" : dataDirectory]
         return [
             ("Restart", "no"),
             // The launcher waits for the pod, which has as long.
             ("TimeoutStartSec", "5min"),
             // The launcher's "there is no pod": a drop-in's Restart= does not bring an app back without its pod.
             ("RestartPreventExitStatus", "253"),
-            ("ExecStart", try UnitEscaping.execLine(podInit, ["app"] + common + [runtime])),
+            ("ExecStart", try UnitEscaping.execLine(launcher, ["app"] + common + [runtime])),
             // It only writes a record: outside of the app's sandbox, whose setting-up takes longer than that.
-            ("ExecStopPost", "+" + (try UnitEscaping.execLine(podInit, ["ended"] + common))),
+            ("ExecStopPost", "+" + (try UnitEscaping.execLine(launcher, ["ended"] + common))),
         ]
     }
 

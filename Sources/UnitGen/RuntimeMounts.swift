@@ -1,8 +1,13 @@
 extension RuntimeBundle {
     /// What an app finds mounted besides its root.
     static func mounts(of pod: PodPlan) -> [Mount] {
+        // A machine's own proc has parts that are hidden, and in a user namespace no other can be mounted then.
+        let proc =
+            pod.stage1 == .nspawn
+            ? Mount("/proc", "bind", "/proc", ["rbind", "nosuid", "noexec", "nodev"])
+            : Mount("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"])
         let own = [
-            Mount("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
+            proc,
             // Executable, as memory mapped from /dev/zero may have to be.
             Mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
             Mount(
@@ -14,12 +19,12 @@ extension RuntimeBundle {
             Mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
             Mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
         ]
+        let cgroups = Mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", "ro"])
         switch pod.stage1 {
         case .units:
-            return own + [
-                Mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]),
-                Mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", "ro"]),
-            ]
+            return own + [Mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]), cgroups]
+        case .nspawn:
+            return own + [Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"]), cgroups]
         case .fly:
             // The host's, with all that is mounted in it: without a cgroup namespace there is no other tree to show.
             return own + [Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"])]
@@ -28,11 +33,13 @@ extension RuntimeBundle {
 
     /// The namespaces: those the app has of its own, and the pod's.
     static func namespaces(of pod: PodPlan) -> [Linux.Namespace] {
-        guard pod.stage1 == .units else { return [Linux.Namespace(type: "mount")] }
+        if pod.stage1 == .fly { return [Linux.Namespace(type: "mount")] }
+        let own = [Linux.Namespace(type: "mount"), Linux.Namespace(type: "cgroup")]
+        // A machine's systemd is in the pod's already.
+        if pod.stage1 == .nspawn { return own }
         var shared = [("pid", "pid"), ("ipc", "ipc"), ("uts", "uts")]
         if pod.network == .none { shared.append(("network", "net")) }
-        return [Linux.Namespace(type: "mount"), Linux.Namespace(type: "cgroup")]
-            + shared.map { Linux.Namespace(type: $0.0, path: "/run/rkt/ns/\($0.1)") }
+        return own + shared.map { Linux.Namespace(type: $0.0, path: "/run/rkt/ns/\($0.1)") }
     }
 
     /// The kernel's interfaces that an app does not see (reference, 5.5, and what came after it).

@@ -8,15 +8,15 @@ enum AppEnd {
         guard arguments.count >= 3 else { refuse(Text("ended: too few arguments")) }
         let uuid = arguments[0]
         let app = arguments[1]
-        let pod = openFile(Text(arguments[2]) + "/pods/run/" + uuid, O_RDONLY | O_DIRECTORY)
+        let place = PodPlace(uuid, data: arguments[2])
+        let pod = openFile(place.path, O_RDONLY | O_DIRECTORY)
         // Without records the pod has not come to run: nothing to tell.
         guard let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY) else { _exit(0) }
 
         RuntimeContainer.removeState(Text(uuid) + "-" + app)
-        let stopping = exists(in: pod, Text("stopping"))
-        let unit = Text("rkt-") + uuid + "-" + app + ".service"
+        let stopping = exists(in: pod, Text(PodState.stopping))
         let code = exitCode()
-        let outlook = stopping ? nil : UnitOutlook(of: unit, code: code)
+        let outlook = stopping ? nil : UnitOutlook(of: place.unit(Text(app)), code: code, isInMachine: place.isMachine)
         if outlook?.willRestart == true {
             // Unless systemd changes its mind: then that is how it ended.
             EndRecords.note(in: status, app: app, code)
@@ -25,6 +25,12 @@ enum AppEnd {
 
         let failed = hasFailed(outlook, code: code)
         EndRecords.record(in: pod, status, app: Text(app), code, isFailure: failed)
+        if place.isMachine {
+            if !stopping, outlook?.isMachineStopping == false, failed || PodState.allEnded(pod) {
+                MachineEnd.request(status: PodState.exitStatus(pod))
+            }
+            _exit(0)
+        }
 
         // The pod ends when an app fails. While it starts, pod-start sees to that: it looks at the record after
         // it has removed the mark, so that one of the two does.
@@ -38,12 +44,15 @@ enum AppEnd {
     /// end in time.
     private static func hasFailed(_ outlook: UnitOutlook?, code: Int32) -> Bool {
         guard let outlook else { return getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false }
-        guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else { return true }
+        guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else {
+            // A machine that goes down takes its apps with it, as a pod does that is being stopped.
+            return !outlook.isMachineStopping || getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false
+        }
         // For systemd these signals are a good end; for a pod only when they are how a unit is stopped. Others are one
         // where the unit has been told so (SuccessExitStatus=).
         let killed = getenv("EXIT_CODE").map { equal($0, "killed") } ?? false
         let clean = [SIGHUP, SIGINT, SIGPIPE, SIGTERM]
-        return killed && clean.contains(code) && !outlook.isAskedToStop
+        return killed && clean.contains(code) && !outlook.isAskedToStop && !outlook.isMachineStopping
     }
 
     /// The app's exit status as the reference counts it: the number of the signal that killed it, if one did.

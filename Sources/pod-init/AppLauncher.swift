@@ -3,43 +3,54 @@ import CMusl
 /// ExecStart= of an app's unit: mounts the app's root, lets the OCI runtime start the app in the pod's namespaces,
 /// hands it to systemd as the unit's main process, and ends. Nothing of this program stays beside the app.
 ///
-/// Arguments: UUID APP DATA-DIRECTORY RUNTIME.
+/// Arguments: UUID APP DATA-DIRECTORY RUNTIME; `-` for the data directory in a machine, where all is mounted already and the
+/// pod's namespaces are those of its systemd.
 enum AppLauncher {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         guard arguments.count >= 4 else { refuse(Text("app: too few arguments")) }
         let uuid = arguments[0]
         forgetRoot()
-        let podPath = Text(arguments[2]) + "/pods/run/" + uuid
-        let pod = openFile(podPath, O_RDONLY | O_DIRECTORY)
-        let appPath = podPath + "/apps/" + arguments[1]
-        let configuration = PodConfiguration(in: pod)
-        let namespaces = PodNamespaces.open(pod, uuid: uuid, configuration: configuration)
-        check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
-        check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
-        namespaces.bind()
-        // Opened only now: the kernel does not mount what was found in another mount namespace.
-        let isTemporary = exists(in: pod, Text("temporary"))
-        let root = AppRoot.mount(
-            openFile(appPath, O_PATH | O_DIRECTORY),
-            hostname: Text(configuration.value("Hostname")),
-            isTemporary: isTemporary
-        )
+        let place = PodPlace(uuid, data: arguments[2])
+        let pod = openFile(place.path, O_RDONLY | O_DIRECTORY)
+        let appPath = place.path + "/apps/" + arguments[1]
+        // What systemd keeps while the unit is up.
+        var kept: Int32?
+        if place.isMachine {
+            check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
+            check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+        } else {
+            let configuration = PodConfiguration(in: pod)
+            let namespaces = PodNamespaces.open(pod, uuid: uuid, configuration: configuration)
+            check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
+            check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+            namespaces.bind()
+            let isTemporary = exists(in: pod, Text("temporary"))
+            let hostname = Text(configuration.value("Hostname"))
+            // Opened only now: the kernel does not mount what was found in another mount namespace.
+            let root = AppRoot.mount(appPath, on: appPath + "/rootfs", hostname: hostname, isTemporary: isTemporary)
+            if !isTemporary { kept = root }
+        }
 
         // An app that is started again has not ended.
         let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
         let record = Text(arguments[1])
         _ = (Text(".") + record).withCString { to in record.withCString { renameat(status, $0, status, to) } }
         _ = close(status)
-        let app = RuntimeContainer(runtime: arguments[3], bundle: appPath, id: Text(uuid) + "-" + arguments[1])
+        let app = RuntimeContainer(
+            runtime: arguments[3],
+            bundle: appPath,
+            id: Text(uuid) + "-" + arguments[1],
+            isInMachine: place.isMachine
+        )
         let main = app.create()
         // By now the app's process is systemd's own child, so that its end is the unit's; it still waits to be started,
         // so that it cannot end before systemd knows it.
         let guardian = StartGuard(of: main)
         let handOver = Text("MAINPID=") + main + "\nREADY=1"
-        if isTemporary {
-            Notify.send(handOver)
+        if let kept {
+            Notify.send(handOver + "\nFDSTORE=1\nFDPOLL=0\nFDNAME=root", with: kept)
         } else {
-            Notify.send(handOver + "\nFDSTORE=1\nFDPOLL=0\nFDNAME=root", with: root)
+            Notify.send(handOver)
         }
         app.start()
         guardian.dismiss()

@@ -4,51 +4,84 @@ import CMusl
 /// this process's mount namespace and therefore just as long as the app; systemd keeps the file system itself until the
 /// unit is down.
 enum AppRoot {
-    /// Mounts it on `rootfs` in the bundle.
+    /// Where the ids of a machine's users are not the disk's: how they are mapped, and a place for the mounts that do it.
+    struct Mapping {
+        /// An empty directory in memory.
+        let place: Text
+        /// The ids, as a user namespace.
+        let userNamespace: Int32
+        /// The host's id for the machine's root.
+        let base: UInt32
+
+        /// A directory with the machine's ids, below the place.
+        func mapped(_ directory: Text, as name: Text) -> Int32 {
+            let target = place + "/" + name
+            makeDirectory(target)
+            let tree = directory.withCString { detached_tree(AT_FDCWD, $0) }
+            check(tree, Text("taking ") + directory)
+            check(change_mounts(tree, 0, userNamespace), Text("mapping the ids in ") + directory)
+            check(target.withCString { attach_tree(tree, $0) }, Text("mounting ") + directory)
+            _ = close(tree)
+            return openFile(target, O_PATH | O_DIRECTORY)
+        }
+    }
+
+    /// Mounts it.
     ///
     /// Layers and directories are named by descriptor: short names, so that many layers fit into the one page the
     /// kernel takes, and no text of a path is parsed by it.
     ///
     /// - Parameters:
     ///   - bundle: The app's directory.
+    ///   - target: Where to mount it.
     ///   - hostname: The pod's host name, for an image that has none.
     ///   - isTemporary: Whether nothing is kept of what the app writes, so that none of it need ever reach the disk.
+    ///   - mapping: How ids are mapped, if they are.
     /// - Returns: The root's descriptor.
-    static func mount(_ bundle: Int32, hostname: Text, isTemporary: Bool) -> Int32 {
-        guard let list = contents(in: bundle, Text("layers")) else { fail(Text("reading the app's layers")) }
+    static func mount(
+        _ bundle: Text,
+        on target: Text,
+        hostname: Text,
+        isTemporary: Bool,
+        mapping: Mapping? = nil
+    ) -> Int32 {
+        let directory = mapping?.mapped(bundle, as: Text("app")) ?? openFile(bundle, O_PATH | O_DIRECTORY)
+        guard let list = contents(in: directory, Text("layers")) else { fail(Text("reading the app's layers")) }
         var options = Text("lowerdir=")
         var layer = Text("")
-        var layers = 0
+        var layers: Int32 = 0
         for byte in list {
             if byte != 10 {
                 layer.append(byte: byte)
                 continue
             }
             if layers > 0 { options = options + ":" }
-            options = options + path(ofDescriptor: openFile(layer, O_PATH | O_DIRECTORY))
+            let lower = mapping?.mapped(layer, as: Text("") + layers) ?? openFile(layer, O_PATH | O_DIRECTORY)
+            options = options + path(ofDescriptor: lower)
             layers += 1
             layer = Text("")
         }
         if layers == 0 { refuse(Text("the app has no layers")) }
-        let upper = openFile(in: bundle, Text("upper"), O_PATH | O_DIRECTORY)
-        let work = openFile(in: bundle, Text("work"), O_PATH | O_DIRECTORY)
+        let upper = openFile(in: directory, Text("upper"), O_PATH | O_DIRECTORY)
+        let work = openFile(in: directory, Text("work"), O_PATH | O_DIRECTORY)
         // The one of the app's last life may still be on its way to the disk; an index would refuse a second one.
         options = options + ",index=off,upperdir=" + path(ofDescriptor: upper) + ",workdir=" + path(ofDescriptor: work)
         if isTemporary {
             // The kernel's mark of one that may have lost something, as the app's last life left it: nothing was lost.
             let mark: StaticString = "work/work/incompat/volatile"
-            remove(in: bundle, Text(mark) + "/dirty")
-            _ = Text(mark).withCString { unlinkat(bundle, $0, 0x200) }
+            remove(in: directory, Text(mark) + "/dirty")
+            _ = Text(mark).withCString { unlinkat(directory, $0, 0x200) }
             options = options + ",volatile"
         }
-        let root = path(ofDescriptor: openFile(in: bundle, Text("rootfs"), O_PATH | O_DIRECTORY))
-        let result = root.withCString { target in
+        let result = target.withCString { target in
             options.withCString { CMusl.mount("overlay", target, "overlay", 0, $0) }
         }
         check(result, Text("mounting the app's root"))
-        let mounted = openFile(in: bundle, Text("rootfs"), O_RDONLY | O_DIRECTORY)
+        let mounted = openFile(target, O_RDONLY | O_DIRECTORY)
+        if let mapping { act_on_files_as(mapping.base, mapping.base) }
         provide("hosts", hosts(hostname), in: mounted)
         provide("hostname", hostname + "\n", in: mounted)
+        if mapping != nil { act_on_files_as(0, 0) }
         return mounted
     }
 

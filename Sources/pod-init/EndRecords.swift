@@ -1,6 +1,6 @@
 import CMusl
 
-/// The records of apps' ends. The pod's directory holds a file of the right size for each already (`status/.APP`, `.exit`),
+/// The records of apps' ends. The pod's directory holds a file of the right size for each already (`status/.APP`, `status/.EXIT`),
 /// so that a full disk does not lose one; a record gets its name when it is complete.
 enum EndRecords {
     /// Records that an app has ended, and tells the pod's init.
@@ -14,9 +14,9 @@ enum EndRecords {
     static func record(in pod: Int32, _ status: Int32, app: Text, _ code: Int32, isFailure: Bool) {
         // One app's end at a time. The lock is on another directory than the pod's own, which its init holds.
         _ = flock(status, LOCK_EX)
-        if isFailure, !exists(in: pod, Text("exit")) {
-            write(in: pod, Text(".exit"), code == 0 ? ExitStatus.setup : code)
-            rename(in: pod, Text(".exit"), to: Text("exit"))
+        if isFailure, !exists(in: status, Text("EXIT")) {
+            write(in: status, Text(".EXIT"), code == 0 ? ExitStatus.setup : code)
+            rename(in: status, Text(".EXIT"), to: Text("EXIT"))
         }
         write(in: status, Text(".") + app, code)
         rename(in: status, Text(".") + app, to: app)

@@ -1,17 +1,23 @@
 import CMusl
 
-/// The files a pod has below `/run`: its units and its journal's configuration. The other side, which says what the file
-/// in the pod's directory looks like, is `Pods/HostFiles.swift`.
+/// The files that were generated for a pod: its units and what belongs to them, which go below the host's `/run`
+/// (`host-files`) or into the root of a pod that is a machine (`machine-files`). The other side, which says what these files
+/// in the pod's directory look like, is `Pods/HostFiles.swift`.
 enum HostFiles {
     /// Lays them out; one that is there already, the same, is left alone.
-    static func install(of pod: PodRecords) {
-        guard let all = contents(in: pod.directory, Text("host-files"), limit: 1 << 24) else {
-            fail(Text("reading ") + pod.path + "/host-files")
+    ///
+    /// - Parameters:
+    ///   - list: The file in the pod's directory.
+    ///   - pod: The pod.
+    ///   - parent: The directory that the paths are relative to.
+    static func install(_ list: StaticString, of pod: PodRecords, to parent: Text) {
+        guard let all = contents(in: pod.directory, Text(list), limit: 1 << 24) else {
+            fail(Text("reading ") + pod.path + "/" + list)
         }
         guard let files = parse(all[...]) else {
-            refuse(pod.path + "/host-files is damaged: remove the pod and prepare it again")
+            refuse(pod.path + "/" + list + " is damaged: remove the pod and prepare it again")
         }
-        for (directories, name, content) in files { install(directories, name, content) }
+        for (directories, name, content) in files { install(directories, name, content, parent) }
     }
 
     private typealias File = (directories: ArraySlice<ArraySlice<UInt8>>, name: ArraySlice<UInt8>, content: [UInt8])
@@ -40,9 +46,10 @@ enum HostFiles {
     private static func install(
         _ directories: ArraySlice<ArraySlice<UInt8>>,
         _ name: ArraySlice<UInt8>,
-        _ content: [UInt8]
+        _ content: [UInt8],
+        _ root: Text
     ) {
-        var parent = Text("/run")
+        var parent = root
         for component in directories {
             parent = parent + "/" + Text(component)
             if !exists(in: AT_FDCWD, parent) { makeDirectory(parent) }

@@ -14,15 +14,23 @@ struct PodConfiguration {
 
     /// Whether the pod has namespaces of its own.
     var isIsolated: Bool { !equal(value("Stage1"), "fly") }
+    /// Whether it has a systemd of its own.
+    var isMachine: Bool { equal(value("Stage1"), "nspawn") }
     /// Whether it has a network of its own.
     var hasOwnNetwork: Bool { isIsolated && equal(value("Network"), "none") }
 
     /// The value of a key; ends the program when there is none.
     func value(_ key: StaticString) -> ArraySlice<UInt8> {
+        if let value = optional(key) { return value }
+        refuse(Text("runtime-config does not say ") + key)
+    }
+
+    /// The value of a key that need not be there.
+    func optional(_ key: StaticString) -> ArraySlice<UInt8>? {
         for line in lines {
             guard let middle = line.firstIndex(of: 61), equal(line[..<middle], key) else { continue }
             return line[(middle + 1)...]
         }
-        refuse(Text("runtime-config does not say ") + key)
+        return nil
     }
 }

@@ -190,6 +190,8 @@ enum PodInit {
         while poll(&handedOver, 1, -1) < 0 {}
         // systemd need not run ExecStop= any more: there is nothing left to stop.
         _ = write(notifySocket, "STOPPING=1", 10)
-        _exit(PodState.exitStatus(podDirectory))
+        // With 133 a machine reboots, by systemd-nspawn's convention: `pod@.service` starts the pod again then.
+        let status = PodState.exitStatus(podDirectory)
+        _exit(status == 133 ? 1 : status)
     }
 }

@@ -74,7 +74,7 @@ struct PodNamespaces {
         for (name, fd) in open {
             let target = Text("/run/rkt/ns/") + name
             if !exists(in: AT_FDCWD, target) { writeFile(target, Text("")) }
-            pod_init.bind(fd, on: target)
+            bindMount(fd, on: target)
             _ = close(fd)
         }
     }

@@ -20,7 +20,7 @@ struct PodProcess {
         let handedOver = makePipe()
         var words = [
             Text("pod-init"), Text("pod"), Text(pod.uuid), Text(configuration.value("Hostname")),
-            pod.path + "/rootfs", journal ?? Text("-"), Self.machineID(pod.uuid),
+            pod.path + "/rootfs", journal ?? Text("-"), pod.machineID,
             Text(hasNetwork ? "pn" : isolated ? "p" : "-"),
         ]
         words += apps
@@ -65,13 +65,6 @@ struct PodProcess {
         var environment: [UnsafeMutablePointer<CChar>?] = [nil]
         _ = program.withCString { execve($0, &arguments, &environment) }
         fail(Text("executing ") + program)
-    }
-
-    /// The pod's machine id: its UUID without dashes.
-    private static func machineID(_ uuid: UnsafePointer<CChar>) -> Text {
-        var id = Text("")
-        for index in 0..<36 where uuid[index] != 45 { id.append(byte: UInt8(bitPattern: uuid[index])) }
-        return id
     }
 }
 

@@ -28,7 +28,11 @@ struct PodRecords {
             }
             refuse(Text("there is no pod \"") + uuid + "\" in " + data)
         }
-        let lock = Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
+        // A pod that is a machine is restarted with its lock, which systemd has kept for it.
+        let kept = getenv("LISTEN_FDS") == nil ? -1 : duplicate(3, 4)
+        let lock =
+            kept >= 0
+            ? kept : Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
         check(lock, Text("opening the pod's lock"))
         if flock(lock, LOCK_EX | LOCK_NB) < 0 { refuse(Text("pod \"") + uuid + "\" is in use") }
         check(put_mark(lock), Text("marking the pod's lock"))
@@ -64,14 +68,14 @@ struct PodRecords {
 
     /// Removes what the last run left and lays out this run's records, so that a full disk cannot lose an end.
     func clearLastRun(apps: [Text]) {
-        let results: [StaticString] = ["pid", "exit", "stopping"]
-        for name in results { remove(in: directory, Text(name)) }
+        remove(in: directory, Text("pid"))
         makeDirectory(in: directory, Text("status"), mode: 0o750)
         let status = openFile(in: directory, Text("status"), O_RDONLY | O_DIRECTORY)
         forEachEntry(of: status) { name, _ in remove(in: status, name) }
-        for app in apps { writeFile(in: status, Text(".") + app, Text(Self.emptyRecord), mode: 0o640) }
+        for name in apps + [Text("EXIT")] {
+            writeFile(in: status, Text(".") + name, Text(Self.emptyRecord), mode: 0o640)
+        }
         _ = close(status)
-        writeFile(in: directory, Text(".exit"), Text(Self.emptyRecord), mode: 0o640)
         makePipes()
     }
 
@@ -100,9 +104,18 @@ struct PodRecords {
         check(made, Text("linking ") + name)
     }
 
+    /// The pod's machine id: its UUID without dashes.
+    var machineID: Text {
+        var id = Text("")
+        for index in 0..<36 where uuid[index] != 45 { id.append(byte: UInt8(bitPattern: uuid[index])) }
+        return id
+    }
+
     /// The directory in which the pod's journald will keep its journal, made if it is missing: persistent where the
     /// host's journal is.
-    func ensureJournal() -> Text {
+    ///
+    /// - Parameter host: Whether that is a journald of the host's machine, for a namespace of it; else it is the pod's own.
+    func ensureJournal(host: Bool) -> Text {
         guard let id = contents(Text("/etc/machine-id"), limit: 64), id.count >= 32 else {
             fail(Text("reading /etc/machine-id"))
         }
@@ -112,7 +125,7 @@ struct PodRecords {
             makeDirectory(Text("/run/log"))
             makeDirectory(parent)
         }
-        let path = parent + "/" + Text(id[..<32]) + ".rkt-" + uuid
+        let path = parent + "/" + (host ? Text(id[..<32]) + ".rkt-" + uuid : machineID)
         makeDirectory(path)
         return path
     }

@@ -39,7 +39,7 @@ enum PodRoot {
             makeDirectory(Text("var/log/journal"))
             let target = Text("var/log/journal/") + machineID
             makeDirectory(target)
-            bind(journalDirectory, on: target)
+            bindMount(journalDirectory, on: target)
             _ = close(journalDirectory)
         }
 
@@ -52,7 +52,7 @@ enum PodRoot {
 }
 
 /// Binds what a descriptor holds on a path.
-func bind(_ fd: Int32, on target: Text) {
+func bindMount(_ fd: Int32, on target: Text) {
     let result = path(ofDescriptor: fd).withCString { source in
         target.withCString { mount(source, $0, nil, MS_BIND, nil) }
     }

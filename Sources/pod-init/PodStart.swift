@@ -22,8 +22,12 @@ enum PodStart {
         let apps = pod.apps()
         pod.clearLastRun(apps: apps)
         pod.makeRuntimeLink()
-        HostFiles.install(of: pod)
-        let journal = equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal() : nil
+        if configuration.isMachine {
+            MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination)
+        }
+        HostFiles.install("host-files", of: pod, to: Text("/run"))
+        let journal =
+            equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal(host: true) : nil
         clock.mark("files")
 
         // The apps' launchers take systemd as long as the init takes us: both at once. They wait at the gate.
@@ -79,7 +83,7 @@ enum PodStart {
         return check(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), Text("opening the signals"))
     }
 
-    private static func isReadable(_ fd: Int32) -> Bool {
+    static func isReadable(_ fd: Int32) -> Bool {
         var polled = [pollfd(fd: fd, events: Int16(POLLIN), revents: 0)]
         return poll(&polled, 1, 0) == 1
     }

@@ -4,13 +4,25 @@ import CMusl
 enum PodState {
     /// The pod's exit status: that of the first app that failed, else 0.
     static func exitStatus(_ podDirectory: Int32) -> Int32 {
-        contents(in: podDirectory, Text("exit"), limit: 64).flatMap { parseNumber($0) } ?? 0
+        record(in: podDirectory, Text("status/EXIT")) ?? 0
     }
 
     /// Notes that the pod has been asked to stop: what its apps end with from now on is no failure of the pod.
     static func markStopping(_ podDirectory: Int32) {
-        let fd = open_at(podDirectory, "stopping", O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
+        let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+        let fd = Text(stopping).withCString { open_at(podDirectory, $0, flags, 0o640) }
         if fd >= 0 { _ = close(fd) }
+    }
+
+    /// The mark that the pod has been asked to stop.
+    static let stopping: StaticString = "status/STOPPING"
+
+    /// The number in a record; nil when there is none. A pod that is a machine may write its records: what it puts there
+    /// must not lead anywhere else, and must not keep anybody waiting.
+    static func record(in podDirectory: Int32, _ name: Text) -> Int32? {
+        guard let fd = openIfThere(in: podDirectory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
+        defer { _ = close(fd) }
+        return contents(of: fd, limit: 64).flatMap { parseNumber($0) }
     }
 
     /// Tells the pod's init that an app has ended. No inotify: a host has few of those, and may have many pods.

@@ -10,6 +10,8 @@ enum PodStop {
         guard let pod = openIfThere(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY) else { _exit(0) }
         if PodState.allEnded(pod) { _exit(0) }
         PodState.markStopping(pod)
+        // A machine is asked by a signal, which is systemd's next step.
+        if PodConfiguration(in: pod).isMachine { _exit(0) }
         if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }
         var status: Int32 = 0
         while waitpid(-1, &status, 0) < 0, __errno_location().pointee == EINTR {}

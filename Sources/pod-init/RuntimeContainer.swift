@@ -5,6 +5,8 @@ struct RuntimeContainer {
     let runtime: UnsafePointer<CChar>
     let bundle: Text
     let id: Text
+    /// Whether this is in a pod that is a machine.
+    let isInMachine: Bool
 
     /// Where the runtime keeps its state: shared by all apps, as crun keeps its compiled filters there too.
     private static let stateDirectory: StaticString = "/run/rkt/runtime"
@@ -20,12 +22,14 @@ struct RuntimeContainer {
             _ = run([Text("delete"), Text("--force"), id])
         }
         // In memory, and only until it has been read.
+        makeDirectory(Text("/run/rkt"))
         makeDirectory(Text(Self.pidDirectory), mode: 0o700)
         let pidFile = Text(Self.pidDirectory) + "/" + id
         // When it fails, the runtime has said why.
-        guard run([Text("create"), Text("--bundle"), bundle, Text("--pid-file"), pidFile, id]) == 0 else {
-            _exit(ExitStatus.exec)
-        }
+        var words = [Text("create"), Text("--bundle"), bundle, Text("--pid-file"), pidFile]
+        // systemd-nspawn lets nobody have keyrings, which are the host's.
+        if isInMachine { words.append(Text("--no-new-keyring")) }
+        guard run(words + [id]) == 0 else { _exit(ExitStatus.exec) }
         guard let main = contents(pidFile, limit: 64).flatMap({ parseNumber($0) }), main > 1 else {
             refuse(Text("the OCI runtime did not say which process app ") + id + " is")
         }

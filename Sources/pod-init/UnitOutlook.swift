@@ -6,6 +6,8 @@ struct UnitOutlook {
     private(set) var willRestart = false
     /// Whether somebody has asked systemd to stop just this unit.
     private(set) var isAskedToStop = false
+    /// Whether the machine that this systemd runs is going down; the host's is not asked.
+    private(set) var isMachineStopping = false
 
     private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
     private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
@@ -15,7 +17,8 @@ struct UnitOutlook {
     /// - Parameters:
     ///   - unit: The unit.
     ///   - code: The exit status or the number of the signal with which its main process ended.
-    init(of unit: Text, code: Int32) {
+    ///   - isInMachine: Whether the systemd is that of a pod: it is asked directly, as its bus is not for this to start.
+    init(of unit: Text, code: Int32, isInMachine: Bool) {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
         let questions = [
@@ -26,10 +29,16 @@ struct UnitOutlook {
         ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
-        guard
-            let (connection, asked) = Self.ask(BusConnection.systemBus(patience: Self.patience), questions)
-                ?? Self.ask(BusConnection.systemd(), questions)
-        else { return }
+        let bus = isInMachine ? nil : BusConnection.systemBus(patience: Self.patience)
+        guard let (connection, asked) = Self.ask(bus, questions) ?? Self.ask(BusConnection.systemd(), questions) else {
+            return
+        }
+        if isInMachine {
+            let manager = Text("/org/freedesktop/systemd1")
+            let question = BusCall.property(manager, "org.freedesktop.systemd1.Manager", "SystemState")
+            let state = Self.ask(connection, [question])?.1[0].flatMap(SystemdUnit.string)
+            isMachineStopping = state.map { equal($0, "stopping") } ?? false
+        }
         guard let job = asked[0].flatMap(SystemdUnit.job) else {
             let isExit = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
             let lists = asked[2...].map { $0.map { SystemdUnit.has($0, code, isExit: isExit) } ?? false }

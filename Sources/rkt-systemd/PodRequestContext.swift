@@ -34,7 +34,8 @@ struct PodRequestContext {
         request.hostname = flags.string("hostname")
         request.network = flags.string("net") == "host" ? .host : .none
         request.journal = flags.string("journal") == "host" ? .host : .namespace
-        request.stage1 = flags.string("stage1-name") == "fly" ? .fly : .units
+        request.stage1 = flags.string("stage1-name").flatMap { .init(rawValue: $0) } ?? .units
+        request.privateUsers = flags.bool("private-users") ?? false
         if request.stage1 == .fly { request.network = .host }
         request.insecure = try GlobalOptions.insecure(flags.string("insecure-options") ?? "none")
         request.environment = try Self.environment(flags)

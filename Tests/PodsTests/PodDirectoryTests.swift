@@ -67,7 +67,7 @@ import Testing
 
     @Test(arguments: [.run, .exitedGarbage] as [PodPhase])
     func anEndedPodHasItsStatus(phase: PodPhase) throws {
-        let files = ["overview": overview, "status/one": "0\n", "exit": "7\n", "pid": "4711\n"]
+        let files = ["overview": overview, "status/one": "0\n", "status/EXIT": "7\n", "pid": "4711\n"]
         let summary = try PodSummary(of: try temporary.makePod(try uuid(), in: phase, files: files))
         #expect(summary.exitStatus == 7)
         #expect(summary.pid == nil)
@@ -85,7 +85,7 @@ import Testing
 
     @Test(arguments: ["", "x", "\n", "99999999999"])
     func aStatusThatIsNoneIsNoStatus(content: String) throws {
-        let files = ["overview": overview, "status/one": content, "exit": content, "pid": content]
+        let files = ["overview": overview, "status/one": content, "status/EXIT": content, "pid": content]
         let pod = try temporary.makePod(try uuid(), in: .run, files: files)
         #expect(pod.exitStatus(of: "one") == nil)
         #expect(pod.exitStatus() == 0)

@@ -175,7 +175,7 @@ case_second_interrupt_kills() {
     app one 'trap "" TERM INT; echo ready; while :; do sleep 1000; done'
     run_in_background
     kill -INT "$RKT_PID"
-    while [[ ! -e $DATA/pods/run/$UUID/stopping ]]; do :; done
+    while [[ ! -e $DATA/pods/run/$UUID/status/STOPPING ]]; do :; done
     kill -INT "$RKT_PID"
     expect_status 0 rkt status --wait=30s "$UUID"
     wait "$RKT_PID" || true

@@ -68,9 +68,10 @@ enum RunFlags {
         },
         FlagSpecification("store-only", .pod, .bool, help: nil),
         FlagSpecification("no-store", .pod, .bool, help: nil),
-        FlagSpecification("stage1-name", .pod, help: "What runs the pod: units or fly") {
-            try FlagValue.check($0, isOneOf: ["units", "fly"])
+        FlagSpecification("stage1-name", .pod, help: "What runs the pod: units, fly or nspawn") {
+            try FlagValue.check($0, isOneOf: ["units", "fly", "nspawn"])
         },
+        FlagSpecification("private-users", .pod, .bool, help: "Give the pod users of its own (stage1 nspawn)"),
         FlagSpecification("journal", .pod, help: "Where apps log: host or namespace (one for the pod)") {
             try FlagValue.check($0, isOneOf: ["host", "namespace"])
         },
@@ -180,11 +181,11 @@ enum RunFlags {
     /// What rkt had and this one has not yet: known, so that the message is not "unknown flag".
     private static let notYet: [FlagSpecification] =
         [
-            "pod-manifest", "port", "private-users", "interactive", "dns", "dns-search", "dns-opt", "dns-domain",
+            "pod-manifest", "port", "interactive", "dns", "dns-search", "dns-opt", "dns-domain",
             "hosts-entry", "mds-register", "volume", "mount", "ipc", "memory", "cpu", "cpu-shares", "seccomp", "stdin",
             "stdout", "stderr", "stage1-url", "stage1-path", "stage1-hash", "stage1-from-dir",
         ].map { name in
-            let isSwitch = ["private-users", "interactive", "mds-register"].contains(name)
+            let isSwitch = ["interactive", "mds-register"].contains(name)
             return FlagSpecification(name, .pod, isSwitch ? .bool : .required, help: nil) { value in
                 if isSwitch, try !FlagValue.bool(value) { return }
                 throw RktError(.unsupported, "--\(name) is not supported yet")

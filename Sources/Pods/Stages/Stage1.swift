@@ -1,0 +1,85 @@
+internal import Diagnostics
+internal import Manifests
+internal import SystemdClient
+
+/// What runs a pod: which systemd has the units of its apps, and what that means for who looks at the pod from the host.
+///
+/// All of them start by `pod@UUID.service`, keep the same records in the pod's directory and hold its lock while the pod
+/// runs; `pod-start` knows how each is started, UnitGen what its units look like. This is what differs beside that.
+protocol Stage1: Sendable {
+    /// Refuses what this one cannot do, before anything is made.
+    ///
+    /// - Parameter request: What is asked for.
+    /// - Throws: ``RktError`` with `invalidArgument`, naming what cannot be and what can.
+    func check(_ request: PodRequest) throws
+
+    /// The units of the host's systemd that run a pod's apps: to be started with the pod, waited for and killed.
+    func hostUnits(of apps: [String], in pod: PodUUID) -> [String]
+
+    /// The unit of an app by the word of the journald that gets what the app writes (`_SYSTEMD_UNIT`).
+    func loggingUnit(of app: String, in pod: PodUUID) -> String
+
+    /// Where a pod's log is.
+    ///
+    /// - Parameters:
+    ///   - pod: The pod.
+    ///   - choice: What was asked for.
+    func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal
+}
+
+extension RuntimeConfiguration.Stage1 {
+    /// What it does.
+    var conformer: any Stage1 {
+        switch self {
+        case .units: UnitsStage1()
+        case .fly: FlyStage1()
+        case .nspawn: NspawnStage1()
+        }
+    }
+}
+
+/// The host's systemd runs the apps' units, which are in namespaces that the pod's init holds.
+struct UnitsStage1: Stage1 {
+    func check(_ request: PodRequest) throws { try refusePrivateUsers(request) }
+}
+
+/// The host's systemd runs the app's unit, in the host's namespaces.
+struct FlyStage1: Stage1 {
+    func check(_ request: PodRequest) throws { try refusePrivateUsers(request) }
+}
+
+extension Stage1 {
+    func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }
+
+    func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.appUnit(pod, app) }
+
+    func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal {
+        choice == .namespace ? .namespace(PodNames.machine(pod)) : .host
+    }
+
+    fileprivate func refusePrivateUsers(_ request: PodRequest) throws {
+        guard !request.privateUsers else {
+            let reason = "its apps are units of the host's systemd"
+            throw RktError(
+                .invalidArgument,
+                "stage1 \(request.stage1.rawValue) has no private users: \(reason) (try --stage1-name=nspawn)"
+            )
+        }
+    }
+}
+
+/// A machine that systemd-nspawn boots runs the apps' units, and keeps a journal of its own.
+struct NspawnStage1: Stage1 {
+    func check(_ request: PodRequest) throws {
+        guard request.journal != .host else {
+            let reason = "its machine has a journal of its own"
+            throw RktError(.invalidArgument, "stage1 nspawn does not log to the host's journal: \(reason)")
+        }
+    }
+
+    func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
+
+    func loggingUnit(of app: String, in pod: PodUUID) -> String { "\(app).service" }
+
+    func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal { .machine(pod.hex) }
+}

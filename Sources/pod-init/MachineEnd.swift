@@ -1,0 +1,18 @@
+/// The end of a pod that is a machine, from inside: its systemd ends in order, and with the pod's exit status.
+enum MachineEnd {
+    /// Asks the machine's systemd to end.
+    static func request(status: Int32) {
+        guard let systemd = BusConnection.systemd() else { return report(Text("cannot reach the machine's systemd")) }
+        var code = BusCall.manager("SetExitCode")
+        code.body.raw([UInt8(truncatingIfNeeded: status)])
+        systemd.send(code.with(signature: "y"))
+        var start = BusCall.manager("StartUnit")
+        start.add(Text("exit.target"))
+        start.add(Text("replace-irreversibly"))
+        let call = systemd.send(start.with(signature: "ss"))
+        guard let answer = systemd.answer(to: call, patience: 25_000) else {
+            return report(Text("the machine's systemd does not answer"))
+        }
+        if answer.isError { report(Text("ending the machine: ") + answer.reason) }
+    }
+}

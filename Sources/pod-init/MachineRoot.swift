@@ -1,0 +1,144 @@
+import CMusl
+
+/// The root file system of a pod that is a machine: in memory, with the host's `/usr`, files that were generated, and mounts
+/// of the apps' roots, the pod's records and its journal. It is in a mount namespace of its own and goes with the machine.
+/// Names of its places are in `UnitGen/MachineRoot.swift`, too.
+struct MachineRoot {
+    private let pod: PodRecords
+    private let configuration: PodConfiguration
+    private let apps: [Text]
+    private let root: Text
+    /// The host's id that is root's in the machine, where it has users of its own; else 0.
+    private let base: UInt32
+    /// The user namespace by which files that are kept on the host are the machine's; -1 for none.
+    private let mapping: Int32
+
+    init(_ pod: PodRecords, _ configuration: PodConfiguration, apps: [Text]) {
+        self.pod = pod
+        self.configuration = configuration
+        self.apps = apps
+        root = pod.path + "/rootfs"
+        base = configuration.optional("UserRange").flatMap { parseNumber(Array($0)) }.map { UInt32($0) } ?? 0
+        mapping = base == 0 ? -1 : IDMapping.userNamespace(base: base, count: 65_536)
+    }
+
+    /// Builds it, in a mount namespace of its own.
+    func build() {
+        check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
+        // What machined binds into the machine comes by the host's mounts.
+        check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+        mountMemory(on: root, "mode=755")
+        actAsMachine(true)
+        makeTree()
+        HostFiles.install("machine-files", of: pod, to: root)
+        let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
+        for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
+        actAsMachine(false)
+
+        attach("/usr", to: root + "/usr", attributes: MOUNT_ATTR_RDONLY, recursively: true)
+        // By its name: the kernel attaches nothing that was found in another mount namespace.
+        guard let launcher = link(Text("/proc/self/exe")) else { fail(Text("finding pod-init")) }
+        attach(launcher, to: root + "/rkt/pod-init", attributes: MOUNT_ATTR_RDONLY)
+        attach(pod.path + "/status", to: root + "/rkt/status", mapping: mapping)
+        attach(pod.ensureJournal(host: false), to: root + "/var/log/journal/" + pod.machineID, mapping: mapping)
+        let isTemporary = exists(in: pod.directory, Text("temporary"))
+        for bundle in bundles { mountApp(bundle.name, on: bundle.mounted + "/rootfs", isTemporary: isTemporary) }
+    }
+
+    // MARK: Files
+
+    private func actAsMachine(_ wanted: Bool) {
+        if base > 0 { act_on_files_as(wanted ? base : 0, wanted ? base : 0) }
+    }
+
+    private func makeTree() {
+        let directories: [StaticString] = [
+            "dev", "etc", "etc/pam.d", "etc/systemd", "etc/systemd/system", "home", "mnt", "opt", "proc", "rkt", "rkt/apps",
+            "rkt/status", "run", "sys", "usr", "var", "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
+        ]
+        for name in directories { makeDirectory(root + "/" + name) }
+        makeDirectory(root + "/var/log/journal/" + pod.machineID)
+        makeDirectory(root + "/root", mode: 0o700)
+        _ = umask(0)
+        for name in ["/tmp", "/var/tmp"] as [StaticString] { makeDirectory(root + name, mode: 0o1777) }
+        _ = umask(0o022)
+        writeFile(root + "/rkt/pod-init", Text(""), mode: 0o755)
+        makeLink("../run", at: root + "/var/run")
+        // Where rkt had the apps.
+        makeLink("../rkt/apps", at: root + "/opt/stage2")
+        for name in ["bin", "lib", "lib32", "lib64", "libx32", "sbin"] as [StaticString] {
+            if let target = link(Text("/") + name) {
+                makeLink(target, at: root + "/" + name)
+            } else if exists(in: AT_FDCWD, Text("/") + name) {
+                refuse(Text("the host's /") + name + " is no link into /usr: stage1 nspawn has nothing else of the host")
+            }
+        }
+    }
+
+    private func makeLink(_ target: StaticString, at path: Text) { makeLink(Text(target), at: path) }
+
+    private func makeLink(_ target: Text, at path: Text) {
+        let made = target.withCString { target in path.withCString { symlinkat(target, AT_FDCWD, $0) } }
+        check(made, Text("linking ") + path)
+    }
+
+    private func copyBundle(_ app: Text, to target: Text) {
+        makeDirectory(target)
+        makeDirectory(target + "/rootfs")
+        // Who acts as the machine's root may not read it; it is open for that.
+        act_on_files_as(0, 0)
+        let configuration = contents(in: pod.directory, Text("apps/") + app + "/config.json", limit: 1 << 24)
+        actAsMachine(true)
+        guard let configuration else { fail(Text("reading the bundle of app ") + app) }
+        let directory = openFile(target, O_RDONLY | O_DIRECTORY)
+        makeFile(in: directory, Text("config.json"), configuration)
+        _ = close(directory)
+    }
+
+    // MARK: Mounts
+
+    private func mountMemory(on target: Text, _ options: StaticString) {
+        let words = Text(options) + ",uid=" + Int32(bitPattern: base) + ",gid=" + Int32(bitPattern: base)
+        let result = target.withCString { path in words.withCString { mount("rkt", path, "tmpfs", MS_NODEV, $0) } }
+        check(result, Text("mounting ") + target)
+    }
+
+    private func attach(_ source: StaticString, to target: Text, attributes: UInt, recursively: Bool) {
+        attach(Text(source), to: target, attributes: attributes, recursively: recursively)
+    }
+
+    private func attach(
+        _ source: Text,
+        to target: Text,
+        attributes: UInt = 0,
+        recursively: Bool = false,
+        mapping: Int32 = -1
+    ) {
+        let tree = source.withCString {
+            recursively ? detached_trees(AT_FDCWD, $0) : detached_tree(AT_FDCWD, $0)
+        }
+        check(tree, Text("taking ") + source)
+        if attributes != 0 || mapping >= 0 {
+            check(change_mounts(tree, attributes, mapping), Text("preparing the mount of ") + source)
+        }
+        check(target.withCString { attach_tree(tree, $0) }, Text("mounting ") + source + " on " + target)
+        _ = close(tree)
+    }
+
+    /// Mounts an app's root. Where the machine has users of its own, the layers and the app's files are theirs in there, but
+    /// not on the disk.
+    private func mountApp(_ app: Text, on target: Text, isTemporary: Bool) {
+        let bundle = pod.path + "/apps/" + app
+        let hostname = Text(configuration.value("Hostname"))
+        guard mapping >= 0 else {
+            _ = close(AppRoot.mount(bundle, on: target, hostname: hostname, isTemporary: isTemporary))
+            return
+        }
+        // An overlay takes only mounts that are somewhere, and keeps them when the place goes.
+        let place = root + "/mnt"
+        mountMemory(on: place, "size=64k,mode=700")
+        let mapped = AppRoot.Mapping(place: place, userNamespace: mapping, base: base)
+        _ = close(AppRoot.mount(bundle, on: target, hostname: hostname, isTemporary: isTemporary, mapping: mapped))
+        check(place.withCString { umount2($0, MNT_DETACH) }, Text("leaving ") + place)
+    }
+}

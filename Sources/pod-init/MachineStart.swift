@@ -1,0 +1,134 @@
+import CMusl
+
+/// Starting a pod that is a machine: systemd-nspawn boots a systemd in a root of our own making, and that systemd starts the
+/// apps. systemd-nspawn becomes the main process of `pod@UUID.service`; nothing of ours stays beside it.
+struct MachineStart {
+    private let pod: PodRecords
+    private let apps: [Text]
+    /// Becomes readable when systemd calls the start off.
+    private let termination: Int32
+    /// systemd-nspawn, a child of systemd's.
+    private let pid: Int32
+    private let process: Int32
+    /// Where systemd-nspawn tells which process the machine's systemd is, and when that has started all.
+    private let messages: Int32
+
+    static func run(
+        _ pod: PodRecords,
+        configuration: PodConfiguration,
+        apps: [Text],
+        termination: Int32
+    ) -> Never {
+        let start = MachineStart(pod, configuration, apps, termination)
+        start.waitUntilReady()
+        // Kept by systemd as long as the unit is up: systemd-nspawn keeps nothing open that it does not know.
+        Notify.send(Text("FDSTORE=1\nFDPOLL=0\nFDNAME=lock"), with: pod.lock)
+        Notify.send(Text("MAINPID=") + start.pid + "\nREADY=1")
+        pod.startIsOver()
+        _exit(0)
+    }
+
+    private init(_ pod: PodRecords, _ configuration: PodConfiguration, _ apps: [Text], _ termination: Int32) {
+        self.pod = pod
+        self.apps = apps
+        self.termination = termination
+        let address = Text("/run/rkt/pods/") + pod.uuid + "/notify"
+        messages = Self.listen(at: address)
+        var held: Int32 = -1
+        pid = check(fork_sibling_held(&held), Text("starting the machine"))
+        if pid == 0 {
+            Role.beforeFailure = nil
+            var none = signal_set()
+            _ = sigemptyset(&none)
+            _ = sigprocmask(SIG_SETMASK, &none, nil)
+            MachineRoot(pod, configuration, apps: apps).build()
+            Nspawn(pod, configuration).become(notifying: address)
+        }
+        process = held
+        let machine = process
+        Role.beforeFailure = { _ = signal_process(machine, SIGKILL) }
+        Self.stepAside()
+    }
+
+    private static func listen(at address: Text) -> Int32 {
+        let fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), Text("opening a socket"))
+        remove(address)
+        var place = unix_address()
+        let length = address.withCString { fill(&place, $0) }
+        check(bind(fd, &place, length), Text("listening at ") + address)
+        return fd
+    }
+
+    /// Leaves the unit's cgroup for one below: systemd-nspawn makes two of its own, and a cgroup with others below it
+    /// takes no processes where resources are controlled.
+    private static func stepAside() {
+        guard let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
+            $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
+        }) else { return }
+        let path = Text("/sys/fs/cgroup") + Text(line[(line.startIndex + 3)...]) + "/start"
+        _ = path.withCString { mkdirat(AT_FDCWD, $0, 0o755) }
+        guard let file = openIfThere(path + "/cgroup.procs", O_WRONLY) else { return }
+        _ = write(file, "0", 1)
+        _ = close(file)
+    }
+
+    // MARK: Waiting
+
+    /// Waits until the machine's systemd has started all apps; ends the program when that comes to nothing, and when all
+    /// has ended already.
+    private func waitUntilReady() {
+        while true {
+            var polled = [
+                pollfd(fd: messages, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: process, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: termination, events: Int16(POLLIN), revents: 0),
+            ]
+            if poll(&polled, 3, -1) < 0 { continue }
+            if polled[2].revents != 0 { callOff() }
+            if polled[0].revents != 0, takeMessage() { return }
+            if polled[1].revents != 0 { finish() }
+        }
+    }
+
+    /// Takes a message of systemd-nspawn's; whether it says that the machine is ready.
+    private func takeMessage() -> Bool {
+        var count = 0
+        let message = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, initialized in
+            count = read(messages, buffer.baseAddress, 4096)
+            initialized = max(count, 0)
+        }
+        var isReady = false
+        for line in message.split(separator: 10) {
+            guard let middle = line.firstIndex(of: 61) else { continue }
+            let value = line[(middle + 1)...]
+            if equal(line[..<middle], "X_NSPAWN_LEADER_PID"), let leader = parseNumber(Array(value)) {
+                replaceFile(in: pod.directory, Text("pid"), (Text("") + leader + "\n").utf8, mode: 0o640)
+            }
+            if equal(line[..<middle], "READY"), equal(value, "1") { isReady = true }
+        }
+        return isReady
+    }
+
+    /// The machine is down. Where all apps have ended well that was all; else it has said why, or its app has.
+    private func finish() -> Never {
+        let status = pod.exitStatus
+        if status == 0, apps.allSatisfy({ pod.hasEnded($0) }) {
+            Notify.send(Text("READY=1"))
+            pod.startIsOver()
+            _exit(0)
+        }
+        pod.startIsOver()
+        if status == 0 { report(Text("the pod's machine did not come up")) }
+        _exit(status == 0 ? ExitStatus.setup : status)
+    }
+
+    /// systemd has called the start off: what the apps end with is no failure.
+    private func callOff() -> Never {
+        PodState.markStopping(pod.directory)
+        _ = signal_process(process, SIGTERM)
+        var ended = [pollfd(fd: process, events: Int16(POLLIN), revents: 0)]
+        while poll(&ended, 1, -1) < 0 {}
+        pod.startIsOver()
+        _exit(0)
+    }
+}

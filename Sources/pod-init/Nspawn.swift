@@ -1,0 +1,74 @@
+import CMusl
+
+/// systemd-nspawn and the systemd in the machine: what they are told.
+struct Nspawn {
+    private let pod: PodRecords
+    private let configuration: PodConfiguration
+
+    init(_ pod: PodRecords, _ configuration: PodConfiguration) {
+        self.pod = pod
+        self.configuration = configuration
+    }
+
+    /// Where the machine's systemd finds units: what was generated, and what is set while it runs.
+    private static let unitPath: StaticString =
+        "/run/systemd/system.control:/run/systemd/transient:/etc/systemd/system.control:/etc/systemd/system:/run/systemd/system"
+
+    /// Becomes systemd-nspawn.
+    ///
+    /// - Parameter address: The socket on which it tells how far it is.
+    func become(notifying address: Text) -> Never {
+        let program: StaticString = "/usr/bin/systemd-nspawn"
+        var arguments: [UnsafeMutablePointer<CChar>?] = ([Text("systemd-nspawn")] + options() + Self.bootOptions)
+            .map { $0.leaked() }
+        arguments.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = [
+            Text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin").leaked(),
+            (Text("NOTIFY_SOCKET=") + address).leaked(),
+            // What `machinectl` shows as the machine's service.
+            Text("SYSTEMD_NSPAWN_CONTAINER_SERVICE=rkt").leaked(),
+            // The tree is ours alone.
+            Text("SYSTEMD_NSPAWN_LOCK=0").leaked(), nil,
+        ]
+        _ = execve(Text(program).leaked(), &arguments, &environment)
+        fail(Text("running ") + program + " (the package systemd-container)")
+    }
+
+    private func options() -> [Text] {
+        var options = [
+            // A file beside or in an image must not say what a pod may do.
+            Text("--settings=no"), Text("--quiet"), Text("--boot"), Text("--keep-unit"),
+            Text("--register=") + (Self.hasMachined ? Text("yes") : Text("no")),
+            Text("--notify-ready=yes"), Text("--machine=rkt-") + pod.uuid, Text("--uuid=") + pod.uuid,
+            Text("--hostname=") + Text(configuration.value("Hostname")), Text("--directory=") + pod.path + "/rootfs",
+            Text("--link-journal=no"), Text("--console=read-only"), Text("--resolv-conf=off"), Text("--timezone=off"),
+            // poweroff.target
+            Text("--kill-signal=SIGRTMIN+4"), Text("--setenv=SYSTEMD_UNIT_PATH=") + Self.unitPath,
+            Text("--setenv=SYSTEMD_GENERATOR_PATH=/nonexistent"),
+            Text("--setenv=SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/nonexistent"),
+        ]
+        if configuration.hasOwnNetwork { options.append(Text("--private-network")) }
+        if let capabilities = configuration.optional("Capabilities") {
+            options.append(Text("--capability=") + Text(capabilities))
+        }
+        if let base = configuration.optional("UserRange") {
+            options.append(Text("--private-users=") + Text(base) + ":65536")
+            options.append(Text("--private-users-ownership=off"))
+        }
+        return options
+    }
+
+    /// For the machine's systemd, as if on a kernel's command line.
+    private static let bootOptions = [Text("systemd.show_status=0"), Text("systemd.log_target=journal")]
+
+    /// Whether machines can be registered; a host without machined has pods all the same.
+    private static var hasMachined: Bool {
+        guard let bus = BusConnection.systemBus() else { return false }
+        let path = SystemdUnit.path(Text("systemd-machined.service"))
+        let question = bus.send(.property(path, "org.freedesktop.systemd1.Unit", "LoadState"))
+        guard let answer = bus.answer(to: question, patience: 5_000), let state = SystemdUnit.string(answer) else {
+            return false
+        }
+        return equal(state, "loaded")
+    }
+}
