@@ -125,6 +125,10 @@ public struct PodRemoval: Sendable {
         try HostFiles.remove(of: uuid, apps: apps)
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)
+        // What systemd-nspawn leaves when it is killed.
+        for name in ["propagate", "unix-export"] {
+            try removeIfThere(PodNames.machine(uuid), in: "/run/systemd/nspawn/\(name)")
+        }
         for app in apps {
             for directory in ["/run/rkt/runtime", "/run/rkt/pids"] {
                 try removeIfThere("\(uuid)-\(app)", in: directory)

@@ -20,7 +20,13 @@ struct MachineUnit: Sendable {
 }
 
 enum MachineUnits {
-    static let all: [MachineUnit] = targets + endings + journal + bus
+    static let all: [MachineUnit] = targets + endings + journal + bus + [apps]
+
+    /// The slice of the apps.
+    static let slice = "apps.slice"
+
+    /// The last app's end is reported, and that ends the machine; should what reports it be killed, this still does.
+    private static let apps = MachineUnit(slice, unit: [("StopWhenUnneeded", "yes"), ("SuccessAction", "exit")])
 
     /// Points to which programs' units are ordered, by name.
     private static let targets = ["basic.target", "sysinit.target", "sockets.target", "shutdown.target"].map {
@@ -109,7 +115,7 @@ enum MachineUnits {
             unit: [("Requires", "dbus.socket"), ("After", "dbus.socket")],
             "Service",
             [
-                ("Type", "notify"), ("NotifyAccess", "main"), ("OOMScoreAdjust", "-900"),
+                ("Type", "notify"), ("NotifyAccess", "main"), ("OOMScoreAdjust", "-900"), ("LimitNOFILE", "65536"),
                 (
                     "ExecStart",
                     "/usr/bin/dbus-daemon --system --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only"

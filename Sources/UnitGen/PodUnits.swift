@@ -83,7 +83,9 @@ extension PodPlan {
             // The launcher hands the app over; it is the main process only until then.
             ("NotifyAccess", "all"),
         ]
-        if stage1 != .nspawn {
+        if stage1 == .nspawn {
+            settings.append(("Slice", MachineUnits.slice))
+        } else {
             // For the app's root: what lets go of it last waits for the disk.
             settings += [("FileDescriptorStoreMax", "1"), ("Slice", sliceName)]
             // Without one, the launcher still makes a mount namespace of its own.

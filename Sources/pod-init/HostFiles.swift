@@ -3,21 +3,33 @@ import CMusl
 /// The files that were generated for a pod: its units and what belongs to them, which go below the host's `/run`
 /// (`host-files`) or into the root of a pod that is a machine (`machine-files`). The other side, which says what these files
 /// in the pod's directory look like, is `Pods/HostFiles.swift`.
-enum HostFiles {
-    /// Lays them out; one that is there already, the same, is left alone.
+struct HostFiles {
+    private let files: [File]
+
+    /// Reads them.
     ///
     /// - Parameters:
     ///   - list: The file in the pod's directory.
     ///   - pod: The pod.
-    ///   - parent: The directory that the paths are relative to.
-    static func install(_ list: StaticString, of pod: PodRecords, to parent: Text) {
+    init(_ list: StaticString, of pod: PodRecords) {
         guard let all = contents(in: pod.directory, Text(list), limit: 1 << 24) else {
             fail(Text("reading ") + pod.path + "/" + list)
         }
-        guard let files = parse(all[...]) else {
+        guard let files = Self.parse(all[...]) else {
             refuse(pod.path + "/" + list + " is damaged: remove the pod and prepare it again")
         }
-        for (directories, name, content) in files { install(directories, name, content, parent) }
+        self.files = files
+    }
+
+    /// Lays them out; one that is there already, the same, is left alone.
+    ///
+    /// - Parameters:
+    ///   - parent: The directory that the paths are relative to.
+    ///   - isInMemory: Whether nothing of it outlives a failure.
+    func install(to parent: Text, isInMemory: Bool = false) {
+        for (directories, name, content) in files {
+            Self.install(directories, name, content, parent, isInMemory: isInMemory)
+        }
     }
 
     private typealias File = (directories: ArraySlice<ArraySlice<UInt8>>, name: ArraySlice<UInt8>, content: [UInt8])
@@ -47,7 +59,8 @@ enum HostFiles {
         _ directories: ArraySlice<ArraySlice<UInt8>>,
         _ name: ArraySlice<UInt8>,
         _ content: [UInt8],
-        _ root: Text
+        _ root: Text,
+        isInMemory: Bool
     ) {
         var parent = root
         for component in directories {
@@ -55,7 +68,14 @@ enum HostFiles {
             if !exists(in: AT_FDCWD, parent) { makeDirectory(parent) }
         }
         let directory = openFile(parent, O_RDONLY | O_DIRECTORY)
-        if contents(in: directory, Text(name)) != content { makeFile(in: directory, Text(name), content) }
+        if contents(in: directory, Text(name)) != content {
+            // What is in memory goes with who makes it.
+            if isInMemory {
+                writeFile(in: directory, Text(name), content)
+            } else {
+                makeFile(in: directory, Text(name), content)
+            }
+        }
         _ = close(directory)
     }
 }

@@ -7,7 +7,10 @@ struct MachineRoot {
     private let pod: PodRecords
     private let configuration: PodConfiguration
     private let apps: [Text]
-    private let root: Text
+    /// Where it is mounted.
+    private let path: Text
+    /// The same, from inside: who acts as the machine's root does not get there by the host's directories.
+    private let root = Text(".")
     /// The host's id that is root's in the machine, where it has users of its own; else 0.
     private let base: UInt32
     /// The user namespace by which files that are kept on the host are the machine's; -1 for none.
@@ -17,7 +20,7 @@ struct MachineRoot {
         self.pod = pod
         self.configuration = configuration
         self.apps = apps
-        root = pod.path + "/rootfs"
+        path = pod.path + "/rootfs"
         base = configuration.optional("UserRange").flatMap { parseNumber(Array($0)) }.map { UInt32($0) } ?? 0
         mapping = base == 0 ? -1 : IDMapping.userNamespace(base: base, count: 65_536)
     }
@@ -27,10 +30,12 @@ struct MachineRoot {
         check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
         // What machined binds into the machine comes by the host's mounts.
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
-        mountMemory(on: root, "mode=755")
+        mountMemory(on: path, "mode=755")
+        check(path.withCString { chdir($0) }, Text("entering ") + path)
+        let files = HostFiles("machine-files", of: pod)
         actAsMachine(true)
         makeTree()
-        HostFiles.install("machine-files", of: pod, to: root)
+        files.install(to: root, isInMemory: true)
         let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
         for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
         actAsMachine(false)
@@ -91,7 +96,7 @@ struct MachineRoot {
         actAsMachine(true)
         guard let configuration else { fail(Text("reading the bundle of app ") + app) }
         let directory = openFile(target, O_RDONLY | O_DIRECTORY)
-        makeFile(in: directory, Text("config.json"), configuration)
+        writeFile(in: directory, Text("config.json"), configuration, mode: 0o640)
         _ = close(directory)
     }
 

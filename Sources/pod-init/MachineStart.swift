@@ -22,9 +22,10 @@ struct MachineStart {
         let start = MachineStart(pod, configuration, apps, termination)
         start.waitUntilReady()
         // Kept by systemd as long as the unit is up: systemd-nspawn keeps nothing open that it does not know.
-        Notify.send(Text("FDSTORE=1\nFDPOLL=0\nFDNAME=lock"), with: pod.lock)
+        if !pod.isLockKept { Notify.send(Text("FDSTORE=1\nFDPOLL=0\nFDNAME=lock"), with: pod.lock) }
         Notify.send(Text("MAINPID=") + start.pid + "\nREADY=1")
         pod.startIsOver()
+        remove(in: pod.directory, Text("notify"))
         _exit(0)
     }
 

@@ -9,6 +9,8 @@ struct PodRecords {
     let directory: Int32
     /// The open file that holds the pod's lock.
     let lock: Int32
+    /// Whether systemd has kept that file over a restart, and still does.
+    let isLockKept: Bool
 
     /// As long as any exit status with its newline.
     private static let emptyRecord: StaticString = "           \n"
@@ -43,7 +45,7 @@ struct PodRecords {
             }
             check(moved, Text("moving ") + prepared)
         }
-        return PodRecords(uuid: uuid, path: path, directory: directory, lock: lock)
+        return PodRecords(uuid: uuid, path: path, directory: directory, lock: lock, isLockKept: kept >= 0)
     }
 
     /// The data directory that a pod is in: the unit knows only the pod's UUID.

@@ -25,7 +25,7 @@ enum PodStart {
         if configuration.isMachine {
             MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination)
         }
-        HostFiles.install("host-files", of: pod, to: Text("/run"))
+        HostFiles("host-files", of: pod).install(to: Text("/run"))
         let journal =
             equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal(host: true) : nil
         clock.mark("files")

@@ -33,7 +33,7 @@ case_signals_by_which_services_end_are_failures_of_a_pod() {
 
 case_program_that_is_missing_is_named() {
     # As of old, that of systemd for a program that cannot be run.
-    expect_status 203 RKT run --net=none "$(busybox)" --exec=/bin/missing
+    expect_status 203 RKT run "${STAGE1_FLAGS[@]}" --net=none "$(busybox)" --exec=/bin/missing
     expect_contains "$OUT$ERR" /bin/missing 'what is said'
 }
 
@@ -142,7 +142,7 @@ case_rm_of_a_pod_that_cannot_start() {
 case_rm_and_gc_at_once_lose_no_line() {
     app one 'seq 1 30000'
     mkfifo "$WORK/output"
-    rkt --insecure-options=image run --rm --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
+    rkt --insecure-options=image run --rm "${STAGE1_FLAGS[@]}" --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
     local runner=$! output
     exec {output}<"$WORK/output"
     IFS= read -r -u "$output" _
@@ -199,7 +199,7 @@ case_lines_come_while_the_pod_runs() {
 
 case_arguments_reach_the_app_byte_for_byte() {
     local strange=$'a b\t"c"\\ \'d\' $HOME %n %% ;& \n new -x --- é \x01 #'
-    expect_status 0 RKT run --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
+    expect_status 0 RKT run "${STAGE1_FLAGS[@]}" --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
         'for a; do printf "%s" "$a" | od -An -tx1 | tr -d " \n"; echo; done' sh "$strange" '' '$$' '%%u' '-' '\\'
     local word
     for word in "$strange" '$$' '%%u' '-' '\\'; do
@@ -210,7 +210,7 @@ case_arguments_reach_the_app_byte_for_byte() {
 # Empty ones, and what Swift takes for one character with what stands before it.
 case_no_argument_is_lost_or_mended() {
     local words=('' $'\u301' $'cafe\u301' $'caf\u00e9' $'\u212a' $'\r\n' '') word expected=''
-    expect_status 0 RKT run --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
+    expect_status 0 RKT run "${STAGE1_FLAGS[@]}" --net=none "$(busybox)" --name=one --exec=/bin/sh -- -c \
         'for a; do echo "<$(printf "%s" "$a" | od -An -tx1 | tr -d " \n")>"; done' sh "${words[@]}"
     for word in "${words[@]}"; do expected+="<$(printf '%s' "$word" | od -An -tx1 | tr -d ' \n')>"; done
     expect_equal "$expected" "$(sed 's/^[^<]*//' <<<"$OUT" | tr -d '\n')" 'the arguments'
@@ -221,10 +221,10 @@ case_no_variable_is_lost_or_mended() {
     local composed=$'caf\u00e9' decomposed=$'cafe\u301' mark=$'MARK=\u301'
     local words=("$(busybox)" --name=one --exec=/bin/env)
     printf '%s=file\n' "$composed" >"$WORK/environment"
-    expect_status 0 RKT run --net=none --set-env-file="$WORK/environment" "${words[@]}" \
+    expect_status 0 RKT run "${STAGE1_FLAGS[@]}" --net=none --set-env-file="$WORK/environment" "${words[@]}" \
         --environment="$decomposed=app" --environment="$mark"
     expect_equal "$mark $decomposed=app $composed=file" "$(special_variables)" 'the environment'
-    expect_status 0 env "$composed=1" "$decomposed=2" "$mark" rkt --insecure-options=image run --net=none \
+    expect_status 0 env "$composed=1" "$decomposed=2" "$mark" rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none \
         --inherit-env "${words[@]}"
     expect_equal "$mark $decomposed=2 $composed=1" "$(special_variables)" 'the inherited environment'
 }
@@ -324,17 +324,17 @@ case_standard_input_is_empty() {
 }
 
 case_image_name_is_the_app_name() {
-    expect_status 0 RKT run --net=none "$(busybox)" --exec=/bin/true
+    expect_status 0 RKT run "${STAGE1_FLAGS[@]}" --net=none "$(busybox)" --exec=/bin/true
     expect_contains "$(rkt list --no-legend)" busybox 'the list'
 }
 
 case_oci_layout_is_named_by_its_file() {
-    expect_status 0 RKT run --net=none "$IMAGES/redis-client.oci.tar" --exec=/bin/true
+    expect_status 0 RKT run "${STAGE1_FLAGS[@]}" --net=none "$IMAGES/redis-client.oci.tar" --exec=/bin/true
     expect_contains "$(rkt list --no-legend)" redis-client 'the list'
 }
 
 case_two_images_in_one_pod_talk_over_its_loopback() {
-    UUID=$(RKT run --detach --net=none "$IMAGES/redis.oci" --name=redis "$IMAGES/redis-client.oci.tar" --name=client)
+    UUID=$(RKT run "${STAGE1_FLAGS[@]}" --detach --net=none "$IMAGES/redis.oci" --name=redis "$IMAGES/redis-client.oci.tar" --name=client)
     wait_for_line 'visit number 1' client
     expect_contains "$(lines_of)" "client: redis-demo: read back: hello from rkt-$UUID" 'the log'
     expect_equal running "$(state_of)" state
@@ -357,6 +357,6 @@ case_fly_runs_on_the_host() {
 
 case_net_host_shares_the_hosts_network() {
     app one 'readlink /proc/self/ns/net'
-    expect_status 0 rkt --insecure-options=image run --net=host "${APP[@]}"
+    expect_status 0 rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=host "${APP[@]}"
     expect_contains "$OUT" "$(readlink /proc/self/ns/net)" 'the output'
 }

@@ -6,7 +6,7 @@ case_detach_prints_the_uuid_and_returns_when_started() {
     start_pod
     expect_equal running "$(state_of)" state
     expect_equal active "$(systemctl is-active "pod@$UUID")" 'the unit'
-    expect_equal active "$(systemctl is-active "$(unit_of one)")" "the app's unit"
+    expect_equal active "$(app_systemctl is-active "$(unit_of one)")" "the app's unit"
 }
 
 case_stop() {
@@ -31,7 +31,7 @@ case_stop_of_an_exited_pod() {
 
 case_stop_of_a_prepared_pod_is_refused() {
     app one true
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_status 254 rkt stop "$UUID"
     expect_contains "$ERR" 'not running' 'the error'
     expect_equal prepared "$(state_of)" state
@@ -57,7 +57,7 @@ case_stop_of_several_tells_each_failure() {
 
 case_prepare_then_systemctl_start() {
     app one 'echo hello'
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_equal prepared "$(state_of)" state
     expect_status 0 systemctl start "pod@$UUID"
     wait_for_end
@@ -66,7 +66,7 @@ case_prepare_then_systemctl_start() {
 
 case_run_prepared() {
     app one 'echo hello; exit 4'
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_status 4 rkt run-prepared "$UUID"
     expect_match "$OUT" '^one\[[0-9]+\]: hello$' 'the output'
     expect_status 254 rkt run-prepared "$UUID"
@@ -124,7 +124,7 @@ case_systemctl_stop_is_no_failure() {
 
 case_enable_is_for_the_next_boot_only() {
     app one true
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_status 0 systemctl enable "pod@$UUID"
     expect_equal prepared "$(state_of)" state
     expect_equal enabled "$(systemctl is-enabled "pod@$UUID")" 'the unit'
@@ -184,7 +184,7 @@ case_status_of_a_running_pod() {
     status=$(rkt status "$UUID")
     expect_equal "state created started networks pid exited" "$(sed 's/=.*//' <<<"$status" | paste -sd' ')" 'the lines'
     expect_contains "$status" 'exited=false' status
-    expect_equal "$(property "pod@$UUID" MainPID)" "$(sed -n 's/^pid=//p' <<<"$status")" 'the process'
+    expect_equal "$(leader_of)" "$(sed -n 's/^pid=//p' <<<"$status")" 'the process'
     expect_match "$(sed -n 's/^created=//p' <<<"$status")" '^20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:.]+ [+-][0-9]{4} ' 'the time'
 }
 
@@ -215,7 +215,7 @@ case_status_wait_gives_up_in_time() {
 
 case_status_wait_ready() {
     app one "$LIVES"
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     rkt status --wait-ready "$UUID" >"$WORK/ready" &
     local waiter=$!
     systemctl start "pod@$UUID"
@@ -245,7 +245,7 @@ case_remove_of_a_running_pod_is_refused() {
 
 case_remove_of_a_prepared_pod() {
     app one true
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_status 0 rkt rm "$UUID"
     expect_equal '' "$(leftovers)" 'left behind'
 }
@@ -278,7 +278,7 @@ case_gc_takes_what_rm_was_killed_over() {
 case_temporary_pod_restarts_an_app() {
     app one 'touch /mark; trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
     run_in_background --rm
-    systemctl restart "$(unit_of one)"
+    app_systemctl restart "$(unit_of one)"
     wait_for_line ready one 2
     in_app one test -e /mark || fail 'the restarted app has lost its files'
     kill -TERM "$RKT_PID"
@@ -311,7 +311,7 @@ case_gc_takes_neither_running_nor_enabled_pods() {
 
 case_gc_takes_expired_prepared_pods() {
     app one true
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     rkt gc >/dev/null 2>&1
     expect_equal prepared "$(state_of)" state
     rkt gc --expire-prepared=0s >/dev/null 2>&1

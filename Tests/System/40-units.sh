@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# stage1: units
 # The units of a pod on the host: systemctl acts on the app itself.
 
 case_main_process_is_the_app() {

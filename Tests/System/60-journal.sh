@@ -20,16 +20,16 @@ case_namespace_while_it_runs_and_after() {
     app one 'echo hello'
     start_pod
     wait_for_end
-    expect_equal hello "$(journalctl --namespace="rkt-$UUID" --output=cat SYSLOG_IDENTIFIER=one)" 'journalctl --namespace'
+    expect_equal hello "$(pod_journal --output=cat SYSLOG_IDENTIFIER=one)" 'journalctl --namespace'
 }
 
 case_fields() {
     app one 'echo hello'
     start_pod
     wait_for_end
-    expect_equal "$UUID one one $(unit_of one) 6" "$(journalctl --namespace="rkt-$UUID" --output=json MESSAGE=hello |
+    expect_equal "$UUID one one $(unit_of one) 6" "$(pod_journal --output=json MESSAGE=hello |
         jq -r '"\(.RKT_POD) \(.RKT_APP) \(.SYSLOG_IDENTIFIER) \(._SYSTEMD_UNIT) \(.PRIORITY)"')" 'the fields'
-    expect_match "$(journalctl --namespace="rkt-$UUID" --output=json MESSAGE=hello | jq -r .RKT_IMAGE)" \
+    expect_match "$(pod_journal --output=json MESSAGE=hello | jq -r .RKT_IMAGE)" \
         '^example.com/busybox' 'the image'
 }
 
@@ -63,7 +63,7 @@ case_twenty_thousand_lines_and_none_lost() {
     expect_numbers 1 20000 'what run printed' <<<"$OUT"
     rkt logs "$UUID" >"$WORK/logs"
     expect_numbers 1 20000 'rkt logs' <"$WORK/logs"
-    journalctl --namespace="rkt-$UUID" --output=cat SYSLOG_IDENTIFIER=one >"$WORK/logs"
+    pod_journal --output=cat SYSLOG_IDENTIFIER=one >"$WORK/logs"
     expect_numbers 1 20000 'journalctl' <"$WORK/logs"
 }
 
@@ -73,7 +73,8 @@ case_last_line_is_there_when_run_returns() {
     for number in 1 2 3 4 5 6 7 8 9 10; do
         run_pod --uuid-file-save="$WORK/uuid" >"$WORK/output"
         expect_match "$(<"$WORK/output")" '^one\[[0-9]+\]: the last$' "what run number $number printed"
-        expect_equal 'the last' "$(journalctl --namespace="rkt-$(<"$WORK/uuid")" --output=cat SYSLOG_IDENTIFIER=one)" \
+        UUID=$(<"$WORK/uuid")
+        expect_equal 'the last' "$(pod_journal --output=cat SYSLOG_IDENTIFIER=one)" \
             "the journal of run number $number"
     done
 }
@@ -107,6 +108,7 @@ case_bytes_that_are_no_text() {
 }
 
 case_journal_of_the_host() {
+    not_nspawn 'its machine has a journal of its own'
     app one 'echo to the host'
     expect_status 0 run_pod --journal=host --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
@@ -118,6 +120,7 @@ case_journal_of_the_host() {
 }
 
 case_no_line_is_lost_in_the_hosts_journal() {
+    not_nspawn 'its machine has a journal of its own'
     # More than journald takes of a unit that has set no limit of its own.
     app one 'seq 1 100000'
     expect_status 0 run_pod --journal=host
@@ -128,9 +131,9 @@ case_log_goes_with_the_pod() {
     app one 'echo hello'
     start_pod
     wait_for_end
-    [[ -n $(find /var/log/journal -maxdepth 1 -name "*$UUID*") ]] || fail 'the pod has no journal directory'
+    [[ -n $(journal_directory) ]] || fail 'the pod has no journal directory'
     rkt rm "$UUID" >/dev/null
-    expect_equal '' "$(find /var/log/journal /run/log/journal -maxdepth 1 -name "*$UUID*" 2>/dev/null)" 'journal directories'
+    expect_equal '' "$(journal_directory)" 'journal directories'
     # systemd's own notes on the pod's journald go when that has ended.
     systemctl stop "systemd-journald@rkt-$UUID.service"
     expect_equal '' "$(find /run/systemd /etc/systemd -maxdepth 2 -name "*$UUID*")" 'configuration'
@@ -141,7 +144,7 @@ case_journald_of_the_pod_is_small() {
     start_pod
     wait_for_line ready
     local kb
-    kb=$(du -sk /var/log/journal/*."rkt-$UUID" | cut -f1)
+    kb=$(du -sk "$(journal_directory)" | cut -f1)
     ((kb <= 2048)) || fail "a journal of one line takes $kb kB"
 }
 
@@ -149,7 +152,7 @@ case_kill_of_the_pods_journald_loses_nothing_after() {
     app one 'echo before; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after; exec sleep 1000'
     start_pod
     wait_for_line before
-    systemctl kill --signal=KILL "systemd-journald@rkt-$UUID.service"
+    app_systemctl kill --signal=KILL "$(journald_of)"
     touch "/proc/$(main_pid one)/root/tmp/go"
     wait_for_line after
     expect_equal running "$(state_of)" state

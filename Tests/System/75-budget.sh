@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# stage1: units
 # What a pod costs PID 1.
 
 ours() {

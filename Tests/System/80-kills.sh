@@ -96,7 +96,9 @@ case_kill_of_everything_in_the_pod() {
     app one 'exec sleep 1000'
     app two 'exec sleep 1000'
     start_pod
-    systemctl kill --signal=KILL "$(slice_of)" "pod@$UUID"
+    local units=("pod@$UUID")
+    [[ $STAGE1 == nspawn ]] || units+=("$(slice_of)")
+    systemctl kill --signal=KILL "${units[@]}"
     wait_for_end
     expect_equal exited "$(state_of)" state
     expect_nothing_alive
@@ -168,7 +170,8 @@ case_kill_of_journald() {
     app one "$LIVES"
     start_pod
     wait_for_line ready
-    systemctl kill --signal=KILL systemd-journald.service "systemd-journald@rkt-$UUID.service"
+    systemctl kill --signal=KILL systemd-journald.service
+    app_systemctl kill --signal=KILL "$(journald_of)"
     expect_equal running "$(state_of)" state
     expect_status 0 rkt stop "$UUID"
     expect_equal 0 "$(app_status one)" 'status of the app'
@@ -199,13 +202,13 @@ case_kill_of_prepare_at_any_call() {
     app one 'echo hello'
     for call in mkdirat openat2 write fsync renameat2 renameat flock symlinkat; do
         for number in 1 2 5 12; do
-            killed "$call" "$number" rkt --insecure-options=image prepare "${APP[@]}"
+            killed "$call" "$number" rkt --insecure-options=image prepare "${STAGE1_FLAGS[@]}" "${APP[@]}"
             rkt list >"$WORK/list" 2>&1 || fail "list after $call number $number: $(<"$WORK/list")"
             expect_lacks "$(<"$WORK/list")" 'error' "list after $call number $number"
         done
     done
     expect_lacks "$(rkt list --no-legend)" preparing 'the list'
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     expect_status 0 rkt run-prepared "$UUID"
     expect_status 0 rkt gc --grace-period=0s --expire-prepared=0s
     expect_equal '' "$(leftovers)" 'left behind'
@@ -216,7 +219,7 @@ case_kill_of_run_at_any_call() {
     app one 'exit 5'
     for call in mkdirat openat2 renameat2 renameat connect sendmsg recvmsg sendto; do
         for number in 1 3 6; do
-            killed "$call" "$number" rkt --insecure-options=image run --net=none "${APP[@]}"
+            killed "$call" "$number" rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none "${APP[@]}"
             # What was started ends by itself, and what was only asked for is started first.
             wait_for_jobs
             for uuid in $(rkt list --full --no-legend | awk '/\trunning\t/ { print $1 }'); do
@@ -233,7 +236,7 @@ case_kill_of_run_at_any_call() {
 case_pod_of_a_run_that_was_killed_early_expires() {
     app one 'echo hello'
     # It makes the link by which units find the pod, when that is prepared.
-    killed symlinkat 1 rkt --insecure-options=image run --net=none "${APP[@]}"
+    killed symlinkat 1 rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none "${APP[@]}"
     UUID=$(rkt list --full --no-legend | awk '{ print $1 }')
     expect_equal prepared "$(state_of)" state
     expect_status 0 rkt gc --grace-period=0s
@@ -248,7 +251,7 @@ case_kill_of_pod_start_at_any_call() {
         for number in 1 2 4; do
             APP=()
             app one 'exec sleep 1000'
-            UUID=$(RKT prepare "${APP[@]}")
+            UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
             # systemd starts it under strace, which is no parent of it: the init is to be systemd's own child.
             mkdir -p "/run/systemd/system/pod@$UUID.service.d"
             printf '[Service]\nExecStart=\nExecStart=strace --daemonize --quiet=all --output=/dev/null --trace=%s --inject=%s:signal=KILL:when=%s %s start %%i\nTimeoutStartSec=20\nNotifyAccess=all\n' \
@@ -284,7 +287,7 @@ EOF
             [[ $call != execve ]] || ((number > 1)) || continue
             echo "$call $number" >"$WORK/moment"
             status=0
-            timeout 100 rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+            timeout 100 rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
                 >"$WORK/output" 2>&1 || status=$?
             if ((status == 0 || status == 124)); then
                 umount /usr/bin/crun
@@ -300,12 +303,13 @@ EOF
 }
 
 case_kill_of_a_launcher_after_its_hand_over() {
+    not_nspawn "drop-ins on the host do not change its machine's units"
     # systemd knows the app as the unit's main process, and nobody will start it any more.
     local call moment status
     for call in sendmsg poll unlinkat; do
         APP=()
         app one 'exec sleep 1000'
-        UUID=$(RKT prepare "${APP[@]}")
+        UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
         moment="when=1"
         # The first times, it waits for the pod.
         [[ $call != poll ]] || moment="when=2+"
@@ -324,11 +328,12 @@ case_kill_of_a_launcher_after_its_hand_over() {
 }
 
 case_kill_of_what_records_an_end() {
+    not_nspawn "drop-ins on the host do not change its machine's units"
     local call
     for call in openat flock pwrite64 renameat; do
         APP=()
         app one 'echo begin; exit 0'
-        UUID=$(RKT prepare "${APP[@]}")
+        UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
         mkdir -p "/run/systemd/system/$(unit_of one).d"
         printf '[Service]\nExecStopPost=\nExecStopPost=strace --quiet=all --output=%s --trace=%s --inject=%s:signal=KILL:when=1 %s ended %s one %s\n' \
             "$WORK/trace" "$call" "$call" "$(dirname "$(command -v rkt)")/../lib/rkt/pod-init" "$UUID" "$DATA" \
@@ -379,8 +384,8 @@ case_pod_whose_end_cannot_be_recorded() {
     local status=0 dir="$WORK/small/rkt"
     app one 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5'
     RKT --dir="$dir" fetch "$IMAGES/busybox.aci" >/dev/null 2>&1
-    UUID=$(rkt --dir="$dir" --insecure-options=image run --net=none --detach "$IMAGES/busybox.aci" --name=one \
-        --exec=/bin/sh -- -c 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5') || status=$?
+    UUID=$(rkt --dir="$dir" --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none --detach \
+        "$IMAGES/busybox.aci" --name=one --exec=/bin/sh -- -c 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5') || status=$?
     if ((status == 0)); then
         touch "/proc/$(main_pid one)/root/tmp/go"
         dd if=/dev/zero of="$WORK/small/fill" bs=64k 2>/dev/null || true
@@ -395,6 +400,7 @@ case_pod_whose_end_cannot_be_recorded() {
 }
 
 case_kill_of_the_init_of_a_fly_pod() {
+    not_nspawn 'the pod is one of stage1 fly'
     app one 'echo ready; exec sleep 1000'
     start_pod --stage1-name=fly
     wait_for_line ready one

@@ -5,7 +5,7 @@
 run_many() {
     local number wrong=0 status runners=()
     for ((number = 1; number <= $1; number++)); do
-        rkt --insecure-options=image run --net=none "$(busybox)" --name=one --exec=/bin/sh -- \
+        rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none "$(busybox)" --name=one --exec=/bin/sh -- \
             -c "echo pod $number; exit $((number % 200))" >"$WORK/output.$number" 2>"$WORK/errors.$number" &
         runners[number]=$!
     done
@@ -32,7 +32,7 @@ case_twenty_prepares_at_once() {
     local runners=() number
     app one true
     for number in {1..20}; do
-        RKT prepare "${APP[@]}" >"$WORK/uuid.$number" 2>"$WORK/errors.$number" &
+        RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}" >"$WORK/uuid.$number" 2>"$WORK/errors.$number" &
         runners+=($!)
     done
     for number in "${runners[@]}"; do expect_status 0 wait "$number"; done
@@ -54,7 +54,7 @@ case_gc_beside_running_pods() {
 
 case_start_of_one_pod_twice_at_once() {
     app one 'exec sleep 1000'
-    UUID=$(RKT prepare "${APP[@]}")
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
     local first second
     systemctl start "pod@$UUID" &
     first=$!

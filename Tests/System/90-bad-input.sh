@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# stage1: units
 # What cannot be done is refused: one clear line, status 254, and nothing changes.
 
 # Nothing may change: neither pods nor images.

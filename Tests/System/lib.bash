@@ -5,6 +5,12 @@
 # shellcheck disable=SC2034 # cases use it
 IMAGES=${RKT_TEST_IMAGES:-/root/images}
 DATA=/var/lib/rkt
+# What runs the pods of the cases: units, nspawn, or nspawn-users, which is nspawn with users of the pod's own.
+STAGE1=${RKT_TEST_STAGE1:-units}
+STAGE1_FLAGS=(--stage1-name="${STAGE1%-users}")
+HAS_USERS=false
+[[ $STAGE1 != *-users ]] || { STAGE1_FLAGS+=(--private-users); HAS_USERS=true; }
+STAGE1=${STAGE1%-users}
 WORK=${RKT_TEST_WORK:-/tmp}
 SYSTEMD_VERSION=$(systemctl --version | awk 'NR == 1 { print $2 + 0 }')
 export SYSTEMD_PAGER='' SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0
@@ -26,6 +32,9 @@ say_where() {
     local status=$? line=$1 command=$2
     [[ -s $WORK/why ]] || printf 'line %s: %s (status %s)\n' "$line" "${command%%$'\n'*}" "$status" >"$WORK/why"
 }
+
+# not_nspawn REASON: passes over a case where pods are machines.
+not_nspawn() { [[ $STAGE1 != nspawn ]] || skip "stage1 nspawn: $1"; }
 
 need_systemd() { ((SYSTEMD_VERSION >= $1)) || skip "needs systemd $1 or later, this is $SYSTEMD_VERSION"; }
 
@@ -85,7 +94,7 @@ app() {
 }
 
 # run_pod [FLAG...]: runs the apps of APP in the foreground.
-run_pod() { rkt --insecure-options=image run --net=none "$@" "${APP[@]}"; }
+run_pod() { rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none "$@" "${APP[@]}"; }
 
 # start_pod [FLAG...]: runs the apps of APP and returns when they have started; sets UUID.
 start_pod() {
@@ -97,13 +106,58 @@ start_pod() {
 # shellcheck disable=SC2034 # cases use it
 LIVES='trap "echo ending; exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
 
-unit_of() { echo "rkt-$UUID-$1.service"; }
+# The unit of an app, for the systemd that runs it: app_systemctl asks that one.
+unit_of() { if [[ $STAGE1 == nspawn ]]; then echo "$1.service"; else echo "rkt-$UUID-$1.service"; fi; }
+
+app_systemctl() { if [[ $STAGE1 == nspawn ]]; then systemctl -M "rkt-$UUID" "$@"; else systemctl "$@"; fi; }
+
+# app_property APP PROPERTY
+app_property() { app_systemctl show --property="$2" --value "$(unit_of "$1")"; }
+
+# The cgroup of an app, below /sys/fs/cgroup.
+cgroup_of() {
+    case $STAGE1 in
+        nspawn) echo "$(property "pod@$UUID" ControlGroup)/payload/apps.slice/$1.service" ;;
+        *) property "$(unit_of "$1")" ControlGroup ;;
+    esac
+}
+
+# The unit of the journald that gets what the apps write, for app_systemctl.
+journald_of() {
+    if [[ $STAGE1 == nspawn ]]; then echo systemd-journald.service; else echo "systemd-journald@rkt-$UUID.service"; fi
+}
+
+# The directory of the pod's journal.
+journal_directory() {
+    local place
+    for place in "/var/log/journal/${UUID//-/}" /var/log/journal/*."rkt-$UUID"; do
+        [[ ! -d $place ]] || echo "$place"
+    done
+}
+
+# pod_journal OPTION...: the pod's own log, while it runs and after.
+pod_journal() {
+    case $STAGE1 in
+        nspawn) journalctl --quiet --directory="/var/log/journal/${UUID//-/}" "$@" ;;
+        *) journalctl --namespace="rkt-$UUID" "$@" ;;
+    esac
+}
 
 slice_of() { echo "rkt-${UUID//-/}.slice"; }
 
 property() { systemctl show --property="$2" --value "$1"; }
 
-main_pid() { property "$(unit_of "$1")" MainPID; }
+# The process that is PID 1 in the pod.
+leader_of() { machinectl show "rkt-$UUID" --property=Leader --value; }
+
+# The main process of an app, as this machine numbers it.
+main_pid() {
+    local pid
+    [[ $STAGE1 == nspawn ]] || { property "$(unit_of "$1")" MainPID; return; }
+    pid=$(app_property "$1" MainPID)
+    grep -lE "^NSpid:.*[[:space:]]$pid\$" $(sed 's#.*#/proc/&/status#' "/sys/fs/cgroup$(cgroup_of "$1")/cgroup.procs") |
+        cut -d/ -f3
+}
 
 state_of() { rkt status "${1:-$UUID}" | sed -n 's/^state=//p'; }
 
@@ -114,7 +168,12 @@ wait_for_end() { rkt status --wait=60s "$UUID" >/dev/null || fail "pod $UUID doe
 # wait_for_line TEXT [APP [COUNT]]: returns when apps of the pod have written a line with TEXT (COUNT times).
 wait_for_line() {
     local line log reader left=${3:-1} app=${2:+SYSLOG_IDENTIFIER=$2}
-    exec {log}< <(exec journalctl --namespace="rkt-$UUID" --follow --lines=all --output=cat ${app:+"$app"})
+    if [[ $STAGE1 == nspawn ]]; then
+        # journalctl follows only one boot, and each start of the pod is one.
+        exec {log}< <(exec rkt logs --follow ${2:+--app="$2"} "$UUID")
+    else
+        exec {log}< <(exec journalctl --namespace="rkt-$UUID" --follow --lines=all --output=cat ${app:+"$app"})
+    fi
     reader=$!
     while ((left > 0)) && IFS= read -r -t 60 -u "$log" line; do
         [[ $line != *"$1"* ]] || left=$((left - 1))
@@ -151,8 +210,8 @@ in_app() {
 # run_in_background [FLAG...]: runs the apps of APP in the foreground of a job; sets RKT_PID to it, and UUID
 # when an app has said "ready" in $WORK/output. The shell has its jobs ignore the keyboard's signals; this one does not.
 run_in_background() {
-    env --default-signal=INT rkt --insecure-options=image run --net=none --uuid-file-save="$WORK/uuid" "$@" \
-        "${APP[@]}" >"$WORK/output" &
+    env --default-signal=INT rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none \
+        --uuid-file-save="$WORK/uuid" "$@" "${APP[@]}" >"$WORK/output" &
     # shellcheck disable=SC2034 # cases use it
     RKT_PID=$!
     wait_for_text "$WORK/output" ready "$RKT_PID"
@@ -175,7 +234,7 @@ lines_of() { rkt logs "$UUID" | sed -E 's/^([^ ]+)\[[0-9]+\]: /\1: /'; }
 # One name at a time: older versions of pgrep take no longer patterns.
 processes_of_rkt() {
     local name
-    for name in pod-init crun rkt; do
+    for name in pod-init crun rkt systemd-nspawn; do
         pgrep --list-full --exact "$name" || true
     done
 }
@@ -204,6 +263,10 @@ all_leftovers() {
         /run/systemd/units /etc/systemd /run/systemd /var/log/journal -maxdepth 1 \
         \( -name '*rkt-????????-*' -o -name 'pod@?*' -o -name 'rkt-????????????????????????????????.slice' \) \
         2>/dev/null || true
+    # Journals of machines; the host's own has its machine id.
+    find /var/log/journal -mindepth 1 -maxdepth 1 -name '????????????????????????????????' \
+        ! -name "$(</etc/machine-id)" 2>/dev/null || true
+    find /run/systemd/nspawn /run/systemd/machines -name 'rkt-*' 2>/dev/null || true
     find /sys/fs/cgroup/rkt.slice -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true
 }
 

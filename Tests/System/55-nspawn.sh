@@ -1,0 +1,226 @@
+# shellcheck shell=bash
+# stage1: nspawn
+# A pod with a systemd of its own: what systemd's tools do with it from outside.
+
+# in_machine COMMAND...: as a unit of the pod's systemd.
+in_machine() { systemd-run --machine="rkt-$UUID" --pipe --wait --quiet "$@"; }
+
+# A terminal for what wants one: script(1) tells the status of the command, which machinectl's own is not.
+on_terminal() { script --quiet --return --command "$*" /dev/null; }
+
+start_living_pod() {
+    app one "$LIVES"
+    start_pod "$@"
+    wait_for_line ready
+}
+
+case_systemctl_lists_the_units_of_the_pod() {
+    start_living_pod
+    local units
+    units=$(systemctl -M "rkt-$UUID" list-units --plain --no-legend)
+    expect_match "$units" 'one\.service +loaded active running' 'list-units'
+    expect_match "$units" 'systemd-journald\.service +loaded active running' 'list-units'
+    # Nothing of the host's.
+    expect_lacks "$units" logind 'list-units'
+    expect_equal '' "$(systemctl -M "rkt-$UUID" list-units --plain --no-legend --failed)" 'failed units'
+    expect_equal running "$(systemctl -M "rkt-$UUID" is-system-running)" 'is-system-running'
+}
+
+case_systemctl_status_of_an_app() {
+    start_living_pod
+    local status
+    status=$(systemctl -M "rkt-$UUID" status --no-pager one)
+    expect_contains "$status" 'active (running)' 'status'
+    expect_contains "$status" "in rkt pod $UUID" 'status'
+}
+
+case_systemctl_restarts_an_app() {
+    app one 'echo x >>/tmp/starts; echo "starts=$(wc -l </tmp/starts)"; trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
+    start_pod
+    wait_for_line ready
+    local before
+    before=$(app_property one MainPID)
+    expect_status 0 systemctl -M "rkt-$UUID" restart one
+    wait_for_line ready one 2
+    [[ $(app_property one MainPID) != "$before" ]] || fail 'the same process'
+    # With what it had written.
+    wait_for_line starts=2
+    expect_equal running "$(state_of)" state
+    rkt stop "$UUID" >/dev/null
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_systemctl_stop_of_the_last_app_ends_the_pod() {
+    start_living_pod
+    systemctl -M "rkt-$UUID" stop one
+    wait_for_end
+    expect_equal 0 "$(app_status one)" 'status of the app'
+    expect_equal inactive "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+}
+
+case_set_property_of_an_app() {
+    start_living_pod
+    expect_status 0 systemctl -M "rkt-$UUID" set-property one TasksMax=55
+    expect_equal 55 "$(app_property one TasksMax)" 'the property'
+}
+
+case_systemd_run() {
+    start_living_pod
+    expect_equal "rkt-$UUID" "$(in_machine hostname)" 'the host name'
+    expect_status 7 in_machine /bin/sh -c 'exit 7'
+    expect_equal "${UUID//-/}" "$(in_machine cat /etc/machine-id)" 'the machine id'
+    expect_contains "$(in_machine cat /etc/os-release)" 'ID=rkt-pod' 'os-release'
+    expect_status 1 in_machine touch /usr/there
+}
+
+case_journalctl_of_a_unit() {
+    start_living_pod
+    expect_equal ready "$(journalctl -M "rkt-$UUID" --unit=one --output=cat SYSLOG_IDENTIFIER=one)" 'journalctl -M -u'
+    expect_equal ready "$(journalctl --merge --output=cat "RKT_POD=$UUID" SYSLOG_IDENTIFIER=one)" 'journalctl -m'
+    rkt stop "$UUID" >/dev/null
+    expect_equal $'ready\nending' "$(journalctl --merge --output=cat "RKT_POD=$UUID" SYSLOG_IDENTIFIER=one)" \
+        'journalctl -m after the end'
+}
+
+case_systemd_analyze() {
+    start_living_pod
+    expect_match "$(systemd-analyze -M "rkt-$UUID" --no-pager)" 'Startup finished in [0-9.]+m?s' 'systemd-analyze'
+    expect_contains "$(systemd-analyze -M "rkt-$UUID" --no-pager blame)" one.service 'systemd-analyze blame'
+}
+
+case_machinectl_shell() {
+    start_living_pod
+    expect_contains "$(on_terminal machinectl --quiet shell "rkt-$UUID" /bin/sh -c "'echo id \$(id -u); tty'")" \
+        'id 0' 'machinectl shell'
+}
+
+case_machinectl_login_asks_and_lets_nobody_in() {
+    start_living_pod
+    coproc LOGIN { exec script --quiet --return --command "machinectl --quiet login rkt-$UUID" /dev/null 2>&1; }
+    local seen='' byte login=$LOGIN_PID
+    while [[ $seen != *'login: ' ]] && IFS= read -r -t 30 -N 1 -u "${LOGIN[0]}" byte; do seen+=$byte; done
+    expect_contains "$seen" "rkt-$UUID login: " 'the terminal'
+    # The rest is the host's login(1), where it has one.
+    [[ -x /bin/login ]] || { kill "$login" && return; }
+    printf 'root\n' >&"${LOGIN[1]}"
+    while [[ $seen != *'assword: ' ]] && IFS= read -r -t 30 -N 1 -u "${LOGIN[0]}" byte; do seen+=$byte; done
+    printf '\n' >&"${LOGIN[1]}"
+    while [[ $seen != *ncorrect* ]] && IFS= read -r -t 30 -N 1 -u "${LOGIN[0]}" byte; do seen+=$byte; done
+    kill "$login" 2>/dev/null || true
+    expect_contains "$seen" 'incorrect' 'the terminal'
+}
+
+case_machinectl_copies_files() {
+    start_living_pod
+    echo hello >"$WORK/there"
+    expect_status 0 machinectl copy-to "rkt-$UUID" "$WORK/there" /root/there
+    expect_equal hello "$(in_machine cat /root/there)" 'the copy in the pod'
+    expect_status 0 machinectl copy-from "rkt-$UUID" /root/there "$WORK/back"
+    expect_equal hello "$(<"$WORK/back")" 'the copy back'
+    # Into an app's root, by the path that rkt had.
+    expect_status 0 machinectl copy-to "rkt-$UUID" "$WORK/there" /opt/stage2/one/rootfs/tmp/there
+    expect_equal hello "$(in_app one cat /tmp/there)" 'the copy in the app'
+}
+
+case_machinectl_binds_a_directory() {
+    start_living_pod
+    mkdir "$WORK/bound"
+    echo hello >"$WORK/bound/file"
+    expect_status 0 machinectl bind "rkt-$UUID" "$WORK/bound" /mnt
+    expect_equal hello "$(in_machine cat /mnt/file)" 'the bound file'
+}
+
+case_machinectl_reboots_the_pod() {
+    start_living_pod
+    local before
+    before=$(leader_of)
+    expect_status 0 machinectl reboot "rkt-$UUID"
+    wait_for_line ready one 2
+    expect_equal running "$(state_of)" state
+    [[ $(rkt status "$UUID" | sed -n 's/^pid=//p') != "$before" ]] || fail 'the same process'
+    expect_status 0 rkt stop "$UUID"
+    expect_equal exited "$(state_of)" 'state after stop'
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_reboot_from_inside() {
+    start_living_pod
+    in_machine systemctl --no-block reboot || true
+    wait_for_line ready one 2
+    expect_equal running "$(state_of)" state
+}
+
+case_status_shows_the_whole_tree() {
+    start_living_pod
+    local status
+    status=$(systemctl status --no-pager --full "pod@$UUID")
+    for name in systemd-nspawn systemd-journald one.service; do expect_contains "$status" "$name" 'systemctl status'; done
+}
+
+case_machine_that_executes_itself_anew() {
+    start_living_pod
+    expect_status 0 systemctl -M "rkt-$UUID" daemon-reexec
+    expect_status 0 systemctl -M "rkt-$UUID" daemon-reload
+    expect_equal active "$(systemctl -M "rkt-$UUID" is-active one)" 'the app'
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_kill_of_the_machines_systemd() {
+    start_living_pod
+    kill -KILL "$(leader_of)"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    expect_equal '' "$(pgrep -x systemd-nspawn || true)" 'processes'
+}
+
+case_kill_of_nspawn() {
+    start_living_pod
+    systemctl kill --kill-whom=main --signal=KILL "pod@$UUID"
+    wait_for_end
+    expect_equal exited "$(state_of)" state
+    expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    expect_equal '' "$(machinectl list --no-legend)" 'machines'
+    expect_equal '' "$(pgrep -x sleep || true)" 'processes'
+}
+
+case_settings_beside_and_in_an_image_change_nothing() {
+    start_living_pod
+    rkt stop "$UUID" >/dev/null
+    local settings=$'[Exec]\nPrivateUsers=no\nCapability=all\n[Files]\nBind=/\n[Network]\nPrivate=no\n'
+    mkdir -p /etc/systemd/nspawn
+    printf '%s' "$settings" | tee "/etc/systemd/nspawn/rkt-$UUID.nspawn" "$DATA/pods/run/$UUID/rootfs.nspawn" \
+        "$DATA/pods/run/$UUID/rkt-$UUID.nspawn" >"$DATA/pods/run/$UUID/apps/one/upper/rkt-$UUID.nspawn"
+    systemctl start "pod@$UUID"
+    wait_for_line ready one 2
+    expect_lacks "$(in_machine ls /)" boot 'the root'
+    expect_lacks "$(in_machine sh -c 'grep ^CapBnd /proc/1/status')" ffffffffff 'capabilities of the init'
+    [[ $(readlink "/proc/$(leader_of)/ns/net") != "$(readlink /proc/self/ns/net)" ]] || fail 'the network is the hosts'
+    rm "/etc/systemd/nspawn/rkt-$UUID.nspawn"
+}
+
+case_names_of_the_machines_own_units_are_refused() {
+    refused 'an app cannot be called "dbus"' \
+        rkt --insecure-options=image prepare --stage1-name=nspawn "$(busybox)" --name=dbus --exec=/bin/true
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
+}
+
+case_what_it_cannot_do_is_refused() {
+    app one true
+    refused "does not log to the host's journal" run_pod --journal=host
+    refused 'no private users' rkt --insecure-options=image run --stage1-name=units --private-users "${APP[@]}"
+    expect_equal '' "$(rkt list --no-legend)" 'the list'
+}
+
+case_host_has_no_persistent_journal() {
+    mv /var/log/journal /var/log/journal.away
+    systemctl restart systemd-journald
+    local status=0
+    app one 'echo hello; exit 3'
+    run_pod --uuid-file-save="$WORK/uuid" >"$WORK/output" 2>&1 || status=$?
+    mv /var/log/journal.away /var/log/journal
+    systemctl restart systemd-journald
+    expect_equal 3 "$status" status
+    expect_match "$(<"$WORK/output")" 'one\[[0-9]+\]: hello' 'the output'
+}
