@@ -11,7 +11,7 @@ enum AppRoot {
     ///
     /// - Parameters:
     ///   - bundle: The app's directory.
-    ///   - hostname: The pod's host name, for an image that has none.
+    ///   - hostname: The pod's host name, for an image that has none; empty where it is the host's.
     ///   - isTemporary: Whether nothing is kept of what the app writes, so that none of it need ever reach the disk.
     /// - Returns: The root's descriptor.
     static func mount(_ bundle: Int32, hostname: Text, isTemporary: Bool) -> Int32 {
@@ -48,13 +48,13 @@ enum AppRoot {
         check(result, Text("mounting the app's root"))
         let mounted = openFile(in: bundle, Text("rootfs"), O_RDONLY | O_DIRECTORY)
         provide("hosts", hosts(hostname), in: mounted)
-        provide("hostname", hostname + "\n", in: mounted)
+        if hostname.count > 0 { provide("hostname", hostname + "\n", in: mounted) }
         return mounted
     }
 
     /// The hosts file of an app whose image has none (reference, 5.10).
     private static func hosts(_ hostname: Text) -> Text {
-        Text("127.0.0.1\tlocalhost localhost.localdomain ") + hostname
+        Text("127.0.0.1\tlocalhost localhost.localdomain") + (hostname.count > 0 ? Text(" ") + hostname : hostname)
             + "\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff02::1\tip6-allnodes\n"
             + "ff02::2\tip6-allrouters\n"
     }
