@@ -288,12 +288,17 @@ static inline int fork_sibling_held(int *process) {
     return (int)syscall(220, parent | pidfd | 17, 0L, process, 0L, 0L);
 #endif
 }
-// Whose the files are that this process makes, and whose rights it has on files.
-static inline void act_on_files_as(unsigned user, unsigned group) {
+// Whose the files are that this process makes; it keeps root's rights (SECBIT_NO_SETUID_FIXUP) until it is root again.
+static inline void make_files_as(unsigned user, unsigned group) {
     int setfsuid(unsigned);
     int setfsgid(unsigned);
+    int prctl(int, ...);
+    if (user != 0)
+        prctl(28, 4UL, 0UL, 0UL, 0UL);
     setfsgid(group);
     setfsuid(user);
+    if (user == 0)
+        prctl(28, 0UL, 0UL, 0UL, 0UL);
 }
 static const int CLONE_NEWUSER = 0x10000000, CLONE_NEWNS = 0x00020000, CLONE_NEWUTS = 0x04000000, CLONE_NEWIPC = 0x08000000,
                  CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000;

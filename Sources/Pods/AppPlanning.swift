@@ -21,9 +21,13 @@ enum AppPlanning {
         plan.supplementaryGroups = app.supplementaryGroups ?? declared
         plan.readOnlyRootFS = app.readOnlyRootFS
         plan.oomScoreAdjustment = app.oomScoreAdjustment
-        plan.filtersSystemCalls = !request.insecure.contains(.seccomp)
-        plan.hidesPaths = !request.insecure.contains(.paths)
-        plan.capabilities = try capabilities(app, insecure: request.insecure)
+        if request.stage1 == .fly {
+            try liftRestrictions(of: &plan)
+        } else {
+            plan.filtersSystemCalls = !request.insecure.contains(.seccomp)
+            plan.hidesPaths = !request.insecure.contains(.paths)
+            plan.capabilities = try capabilities(app, insecure: request.insecure)
+        }
         if let name = config.stopSignal {
             guard let signal = SignalName.number(name) else {
                 throw RktError(
@@ -39,6 +43,14 @@ enum AppPlanning {
     /// With `--exec`, the program and the arguments given; without, the arguments behind the image's own.
     private static func arguments(_ app: PodRequest.App, _ config: ImageConfig) -> [String] {
         (app.exec.map { [$0] } ?? config.command) + app.arguments
+    }
+
+    /// Fly is for tools of the host, which mount, load and configure: what it starts may do what its user may do there.
+    private static func liftRestrictions(of plan: inout AppPlan) throws {
+        plan.filtersSystemCalls = false
+        plan.hidesPaths = false
+        plan.noNewPrivileges = false
+        plan.capabilities = try BoundingSet.capabilities()
     }
 
     private static func capabilities(_ app: PodRequest.App, insecure: InsecureOptions) throws -> [Capability] {
@@ -91,7 +103,7 @@ enum AppPlanning {
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("SHELL", "/bin/sh"),
             ("USER", account), ("LOGNAME", account), ("HOME", user.home ?? "/"),
         ])
-        override([("AC_APP_NAME", name)])
+        if request.stage1 != .fly { override([("AC_APP_NAME", name)]) }
         return result
     }
 }

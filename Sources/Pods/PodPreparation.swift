@@ -38,7 +38,6 @@ public struct PodPreparation: Sendable {
         announce: (PodUUID) throws -> Void,
         warn: (String) -> Void = { _ in }
     ) throws -> PodDirectory {
-        try request.stage1.conformer.check(request)
         let names = try appNames(request, images: images)
         let runtime = try Installation.runtime(request.runtime)
         let imageLock = try data.lockImages(.shared)
@@ -105,9 +104,7 @@ public struct PodPreparation: Sendable {
     }
 
     private func appNames(_ request: PodRequest, images: [PodImage]) throws -> [String] {
-        guard !request.apps.isEmpty else {
-            throw RktError(.invalidArgument, "must provide at least one image or specify the pod manifest")
-        }
+        try request.validate()
         var names: [String] = []
         for (app, image) in zip(request.apps, images) {
             let name: ACName
@@ -144,11 +141,12 @@ public struct PodPreparation: Sendable {
             let bundle = try AppBundle(in: apps, name: names[index], image: images[index])
             plans.append(try AppPlanning.plan(app, in: request, bundle: bundle))
         }
-        let hostname = request.hostname ?? "rkt-\(pod.uuid)"
+        let isFly = request.stage1 == .fly
+        // On the host, its name and its network are the pod's.
         var configuration = RuntimeConfiguration(
-            hostname: hostname,
+            hostname: isFly ? "" : request.hostname ?? "rkt-\(pod.uuid)",
             stage1: request.stage1,
-            network: request.network,
+            network: isFly ? .host : request.network,
             journal: request.journal
         )
         if request.privateUsers { configuration.userRange = try UserRange.choose(in: data) }

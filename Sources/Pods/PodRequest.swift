@@ -1,3 +1,5 @@
+internal import Diagnostics
+
 /// What a user asks for with `run` or `prepare`.
 public struct PodRequest: Sendable {
     /// One app of the pod.
@@ -71,6 +73,16 @@ public struct PodRequest: Sendable {
     /// - Parameter apps: Its apps, at least one.
     public init(apps: [App]) {
         self.apps = apps
+    }
+
+    /// Refuses what no pod can be made of: to be asked before anything is fetched or made.
+    ///
+    /// - Throws: ``RktError`` with `invalidArgument`.
+    public func validate() throws {
+        guard !apps.isEmpty else {
+            throw RktError(.invalidArgument, "must provide at least one image or specify the pod manifest")
+        }
+        try stage1.conformer.check(self)
     }
 }
 

@@ -29,7 +29,7 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         case host
     }
 
-    /// The pod's host name.
+    /// The pod's host name; empty under fly, where it is the host's.
     public var hostname: String
     /// What isolates the pod.
     public var stage1: Stage1

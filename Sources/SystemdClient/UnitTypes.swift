@@ -81,7 +81,12 @@ public struct UnitState: Sendable, Hashable {
     public let job: SystemdJob?
 
     /// Whether the unit is down and nothing is about to bring it up.
-    public var isInactive: Bool { (activeState == "inactive" || activeState == "failed") && job == nil }
+    public var isInactive: Bool { Self.isDown(activeState, subState) && job == nil }
+
+    /// Whether a unit in these states is down. systemd 254 and later show one so, too, that they are about to start again.
+    static func isDown(_ activeState: String, _ subState: String) -> Bool {
+        (activeState == "inactive" || activeState == "failed") && !subState.hasSuffix("-before-auto-restart")
+    }
 
     /// Why the unit is in its state, such as `exit-code, status 203` or `signal 9`; empty for success.
     public var failure: String {
@@ -172,7 +177,7 @@ public struct UnitActivity: Sendable, Hashable {
     public private(set) var hasJob = false
 
     /// Whether it is down, failed or not, and stays so.
-    public var isInactive: Bool { (activeState == "inactive" || activeState == "failed") && !hasJob }
+    public var isInactive: Bool { UnitState.isDown(activeState, subState) && !hasJob }
 
     /// Takes over what changed.
     mutating func take(_ properties: [String: DBusValue]) throws {

@@ -6,7 +6,7 @@ public struct PodPlan: Sendable {
     public enum Stage1: Sendable {
         /// Namespaces of its own, held by the pod's init.
         case units
-        /// The host's namespaces; each app only has its own root.
+        /// The host's namespaces and rights; the app only has its own root and mounts.
         case fly
         /// A container with a systemd of its own, which runs the apps' units.
         case nspawn

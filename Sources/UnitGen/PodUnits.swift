@@ -105,8 +105,10 @@ extension PodPlan {
             ("Delegate", "yes"),
             ("KillMode", "mixed"),
             ("KillSignal", try killSignal(app)),
-            ("DevicePolicy", "closed"),
-            ("DeviceAllow", "char-pts rwm"),
+        ]
+        // Tools of the host may need any of its devices.
+        if stage1 != .fly { settings += [("DevicePolicy", "closed"), ("DeviceAllow", "char-pts rwm")] }
+        settings += [
             ("IgnoreSIGPIPE", "no"),
             ("OOMPolicy", "stop"),
         ]

@@ -71,6 +71,7 @@ struct RuntimeBundle: Encodable {
         }
 
         var namespaces: [Namespace]
+        var rootfsPropagation: String?
         var maskedPaths: [String]
         var readonlyPaths: [String]
         var seccomp: SeccompProfile?
@@ -104,6 +105,8 @@ struct RuntimeBundle: Encodable {
         mounts = Self.mounts(of: pod)
         linux = Linux(
             namespaces: Self.namespaces(of: pod),
+            // The runtimes' own choice would cut the host's mounts off; the launcher has made slaves of them all.
+            rootfsPropagation: pod.stage1 == .fly ? "slave" : nil,
             maskedPaths: app.hidesPaths ? Self.maskedPaths : [],
             readonlyPaths: app.hidesPaths ? Self.readonlyPaths : [],
             seccomp: app.filtersSystemCalls

@@ -1,6 +1,7 @@
 extension RuntimeBundle {
     /// What an app finds mounted besides its root.
     static func mounts(of pod: PodPlan) -> [Mount] {
+        if pod.stage1 == .fly { return hostMounts }
         // A machine's own proc has parts that are hidden, and in a user namespace no other can be mounted then.
         let proc =
             pod.stage1 == .nspawn
@@ -20,15 +21,23 @@ extension RuntimeBundle {
             Mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
         ]
         let cgroups = Mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", "ro"])
-        switch pod.stage1 {
-        case .units:
-            return own + [Mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]), cgroups]
-        case .nspawn:
-            return own + [Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"]), cgroups]
-        case .fly:
-            // The host's, with all that is mounted in it: without a cgroup namespace there is no other tree to show.
-            return own + [Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"])]
-        }
+        let sys =
+            pod.stage1 == .nspawn
+            ? Mount("/sys", "bind", "/sys", ["rbind", "rro", "nosuid", "noexec", "nodev"])
+            : Mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"])
+        return own + [sys, cgroups]
+    }
+
+    /// What fly shows of the host (reference, 6.12): all that is mounted there, and will be; nothing goes the other way.
+    private static var hostMounts: [Mount] {
+        // With the flags they have on every host: crun takes those away that it is not told.
+        let copy = ["rbind", "rslave", "nosuid"]
+        return [
+            Mount("/proc", "bind", "/proc", copy + ["noexec", "nodev"]),
+            Mount("/sys", "bind", "/sys", copy + ["noexec", "nodev"]),
+            Mount("/dev", "bind", "/dev", copy),
+            Mount("/tmp", "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]),
+        ]
     }
 
     /// The namespaces: those the app has of its own, and the pod's.

@@ -34,7 +34,7 @@ enum AppRoot {
     /// - Parameters:
     ///   - bundle: The app's directory.
     ///   - target: Where to mount it.
-    ///   - hostname: The pod's host name, for an image that has none.
+    ///   - hostname: The pod's host name, for an image that has none; empty where it is the host's.
     ///   - isTemporary: Whether nothing is kept of what the app writes, so that none of it need ever reach the disk.
     ///   - mapping: How ids are mapped, if they are.
     /// - Returns: The root's descriptor.
@@ -73,21 +73,22 @@ enum AppRoot {
             _ = Text(mark).withCString { unlinkat(directory, $0, 0x200) }
             options = options + ",volatile"
         }
+        // Whoever mounts an overlay makes its files, and must be somebody in there.
+        if let mapping { make_files_as(mapping.base, mapping.base) }
         let result = target.withCString { target in
             options.withCString { CMusl.mount("overlay", target, "overlay", 0, $0) }
         }
         check(result, Text("mounting the app's root"))
         let mounted = openFile(target, O_RDONLY | O_DIRECTORY)
-        if let mapping { act_on_files_as(mapping.base, mapping.base) }
         provide("hosts", hosts(hostname), in: mounted)
-        provide("hostname", hostname + "\n", in: mounted)
-        if mapping != nil { act_on_files_as(0, 0) }
+        if hostname.count > 0 { provide("hostname", hostname + "\n", in: mounted) }
+        if mapping != nil { make_files_as(0, 0) }
         return mounted
     }
 
     /// The hosts file of an app whose image has none (reference, 5.10).
     private static func hosts(_ hostname: Text) -> Text {
-        Text("127.0.0.1\tlocalhost localhost.localdomain ") + hostname
+        Text("127.0.0.1\tlocalhost localhost.localdomain") + (hostname.count > 0 ? Text(" ") + hostname : hostname)
             + "\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff02::1\tip6-allnodes\n"
             + "ff02::2\tip6-allrouters\n"
     }

@@ -48,14 +48,9 @@ func makeDirectory(in directory: Int32 = AT_FDCWD, _ path: Text, mode: mode_t = 
 
 /// Writes a small file, replacing its content.
 func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text, mode: mode_t = 0o644) {
-    writeFile(in: directory, path, content.utf8, mode: mode)
-}
-
-/// Writes a small file, replacing its content.
-func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: [UInt8], mode: mode_t = 0o644) {
     let fd = path.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode) }
     check(fd, Text("making ") + path)
-    let written = write(fd, content, content.count)
+    let written = content.withCString { write(fd, $0, content.count) }
     if written != content.count { fail(Text("writing ") + path) }
     _ = close(fd)
 }

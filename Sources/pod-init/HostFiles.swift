@@ -23,13 +23,9 @@ struct HostFiles {
 
     /// Lays them out; one that is there already, the same, is left alone.
     ///
-    /// - Parameters:
-    ///   - parent: The directory that the paths are relative to.
-    ///   - isInMemory: Whether nothing of it outlives a failure.
-    func install(to parent: Text, isInMemory: Bool = false) {
-        for (directories, name, content) in files {
-            Self.install(directories, name, content, parent, isInMemory: isInMemory)
-        }
+    /// - Parameter parent: The directory that the paths are relative to.
+    func install(to parent: Text) {
+        for (directories, name, content) in files { Self.install(directories, name, content, parent) }
     }
 
     private typealias File = (directories: ArraySlice<ArraySlice<UInt8>>, name: ArraySlice<UInt8>, content: [UInt8])
@@ -59,8 +55,7 @@ struct HostFiles {
         _ directories: ArraySlice<ArraySlice<UInt8>>,
         _ name: ArraySlice<UInt8>,
         _ content: [UInt8],
-        _ root: Text,
-        isInMemory: Bool
+        _ root: Text
     ) {
         var parent = root
         for component in directories {
@@ -68,14 +63,7 @@ struct HostFiles {
             if !exists(in: AT_FDCWD, parent) { makeDirectory(parent) }
         }
         let directory = openFile(parent, O_RDONLY | O_DIRECTORY)
-        if contents(in: directory, Text(name)) != content {
-            // What is in memory goes with who makes it.
-            if isInMemory {
-                writeFile(in: directory, Text(name), content)
-            } else {
-                makeFile(in: directory, Text(name), content)
-            }
-        }
+        if contents(in: directory, Text(name)) != content { makeFile(in: directory, Text(name), content) }
         _ = close(directory)
     }
 }

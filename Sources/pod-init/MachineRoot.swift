@@ -7,10 +7,7 @@ struct MachineRoot {
     private let pod: PodRecords
     private let configuration: PodConfiguration
     private let apps: [Text]
-    /// Where it is mounted.
-    private let path: Text
-    /// The same, from inside: who acts as the machine's root does not get there by the host's directories.
-    private let root = Text(".")
+    private let root: Text
     /// The host's id that is root's in the machine, where it has users of its own; else 0.
     private let base: UInt32
     /// The user namespace by which files that are kept on the host are the machine's; -1 for none.
@@ -20,7 +17,7 @@ struct MachineRoot {
         self.pod = pod
         self.configuration = configuration
         self.apps = apps
-        path = pod.path + "/rootfs"
+        root = pod.path + "/rootfs"
         base = configuration.optional("UserRange").flatMap { parseNumber(Array($0)) }.map { UInt32($0) } ?? 0
         mapping = base == 0 ? -1 : IDMapping.userNamespace(base: base, count: 65_536)
     }
@@ -30,15 +27,13 @@ struct MachineRoot {
         check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
         // What machined binds into the machine comes by the host's mounts.
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
-        mountMemory(on: path, "mode=755")
-        check(path.withCString { chdir($0) }, Text("entering ") + path)
-        let files = HostFiles("machine-files", of: pod)
-        actAsMachine(true)
+        mountMemory(on: root, "mode=755")
+        make_files_as(base, base)
         makeTree()
-        files.install(to: root, isInMemory: true)
+        HostFiles("machine-files", of: pod).install(to: root)
         let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
         for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
-        actAsMachine(false)
+        make_files_as(0, 0)
 
         attach("/usr", to: root + "/usr", attributes: MOUNT_ATTR_RDONLY, recursively: true)
         // By its name: the kernel attaches nothing that was found in another mount namespace.
@@ -51,10 +46,6 @@ struct MachineRoot {
     }
 
     // MARK: Files
-
-    private func actAsMachine(_ wanted: Bool) {
-        if base > 0 { act_on_files_as(wanted ? base : 0, wanted ? base : 0) }
-    }
 
     private func makeTree() {
         let directories: [StaticString] = [
@@ -90,13 +81,10 @@ struct MachineRoot {
     private func copyBundle(_ app: Text, to target: Text) {
         makeDirectory(target)
         makeDirectory(target + "/rootfs")
-        // Who acts as the machine's root may not read it; it is open for that.
-        act_on_files_as(0, 0)
-        let configuration = contents(in: pod.directory, Text("apps/") + app + "/config.json", limit: 1 << 24)
-        actAsMachine(true)
-        guard let configuration else { fail(Text("reading the bundle of app ") + app) }
+        guard let configuration = contents(in: pod.directory, Text("apps/") + app + "/config.json", limit: 1 << 24)
+        else { fail(Text("reading the bundle of app ") + app) }
         let directory = openFile(target, O_RDONLY | O_DIRECTORY)
-        writeFile(in: directory, Text("config.json"), configuration, mode: 0o640)
+        makeFile(in: directory, Text("config.json"), configuration)
         _ = close(directory)
     }
 

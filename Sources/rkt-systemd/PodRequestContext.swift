@@ -36,13 +36,18 @@ struct PodRequestContext {
         request.journal = flags.string("journal") == "host" ? .host : .namespace
         request.stage1 = flags.string("stage1-name").flatMap { .init(rawValue: $0) } ?? .units
         request.privateUsers = flags.bool("private-users") ?? false
-        if request.stage1 == .fly { request.network = .host }
         request.insecure = try GlobalOptions.insecure(flags.string("insecure-options") ?? "none")
         request.environment = try Self.environment(flags)
         if flags.bool("inherit-env") == true {
             request.inheritedEnvironment = try InheritedEnvironment.read()
         }
+        try request.validate()
         self.request = request
+        if request.stage1 == .fly {
+            for flag in RunFlags.ignoredByFly(arguments) {
+                StandardError.print("rkt: warning: stage1 fly ignores \(flag)\n")
+            }
+        }
     }
 
     /// Prepares the pod.

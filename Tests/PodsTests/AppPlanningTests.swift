@@ -176,6 +176,19 @@ struct AppPlanningTests {
         #expect(all.capabilities == (try BoundingSet.capabilities()))
     }
 
+    @Test func underFlyAnAppHasWhatRootOnTheHostHas() throws {
+        let planned = try images.plan(try images.image()) { app in
+            app.capabilitiesToRetain = []
+        } request: { request in
+            request.stage1 = .fly
+        }
+        let plan = planned.plan
+        #expect((plan.filtersSystemCalls, plan.hidesPaths, plan.noNewPrivileges) == (false, false, false))
+        #expect(plan.capabilities == (try BoundingSet.capabilities()))
+        #expect(planned["AC_APP_NAME"] == nil)
+        #expect(planned["HOME"] == "/root")
+    }
+
     // MARK: The rest
 
     @Test func theStopSignalIsTheImages() throws {

@@ -81,6 +81,19 @@ struct PodPreparationTests {
         #expect(try PodSummary(of: pod).createdAt != nil)
     }
 
+    @Test func aFlyPodHasOneAppAndTheHostsNameAndNetwork() throws {
+        var request = request(["one", "two"])
+        request.stage1 = .fly
+        let image = try images.image()
+        let error = try refusal(request, [image, image])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "fly only supports 1 application per Pod for now")
+        request.apps.removeLast()
+        request.hostname = "other"
+        let configuration = try RuntimeConfiguration(of: preparation.run(request, images: [image]) { _ in })
+        #expect((configuration.stage1, configuration.network, configuration.hostname) == (.fly, .host, ""))
+    }
+
     @Test func aBundleHasItsLayersTopmostFirst() throws {
         let upper = ImageFixture.Layer([.directory("./"), .file("upper", "")])
         let image = try images.image(ImageFixture([PodImages.base, upper]))

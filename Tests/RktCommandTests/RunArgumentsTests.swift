@@ -65,6 +65,20 @@ internal import Testing
         #expect(arguments.apps[0].flags.list("caps-retain") == ["CAP_CHOWN", "CAP_NET_ADMIN"])
     }
 
+    @Test(
+        arguments: [
+            (["a"], []), (["--net=host", "--insecure-options=all", "a", "--user=1"], []),
+            (["--net=bridge:IP=1", "a"], ["--net: the app is on the host's network"]),
+            (["--net", "a"], ["--net: the app is on the host's network"]),
+            (["a", "--hostname=b"], ["--hostname: the host's name stays"]),
+            (["a", "--cap-retain=CAP_KILL"], ["--caps-retain: the app has the host's capabilities"]),
+            (["a", "--caps-remove=CAP_KILL"], ["--caps-remove: the app has the host's capabilities"]),
+        ] as [([String], [String])]
+    )
+    func `knows what fly ignores`(words: [String], expected: [String]) throws {
+        #expect(RunFlags.ignoredByFly(try parse(words)) == expected)
+    }
+
     @Test(arguments: [["--help"], ["-h", "--unknown"], ["a", "--help"]])
     func `notices that help is wanted`(words: [String]) throws {
         #expect(try parse(words).isHelpWanted)
@@ -125,8 +139,6 @@ internal import Testing
 
     @Test(
         arguments: [
-            (["--net"], "network \"default\" is not supported yet: use --net=none or --net=host"),
-            (["--net=bridge:IP=1"], "network \"bridge:IP=1\" is not supported yet: use --net=none or --net=host"),
             (["--volume", "x"], "--volume is not supported yet"),
             (["--interactive"], "--interactive is not supported yet"),
             (["--pod-manifest=x"], "--pod-manifest is not supported yet"),
@@ -186,6 +198,14 @@ internal import Testing
         let arguments = try parse(words)
         let error = #expect(throws: RktError.self) { try RunFlags.validate(arguments) }
         #expect(error?.message == message)
+    }
+
+    @Test(arguments: [("--net", "default"), ("--net=bridge:IP=1", "bridge:IP=1"), ("--net=a\u{1b}", "a\\x1b")])
+    func `knows no networks yet but under fly`(flag: String, name: String) throws {
+        let error = #expect(throws: RktError.self) { try RunFlags.validate(try parse([flag, "a"])) }
+        #expect(error?.message == "network \"\(name)\" is not supported yet: use --net=none or --net=host")
+        #expect(error?.code == .unsupported)
+        try RunFlags.validate(try parse([flag, "--stage1-name=fly", "a"]))
     }
 
     @Test(

@@ -349,12 +349,6 @@ case_debug_shows_stages_with_times() {
     expect_match "$ERR" '[0-9]+(\.[0-9]+)? ?ms' 'standard error'
 }
 
-case_fly_runs_on_the_host() {
-    app one 'readlink /proc/self/ns/net; echo pid $$'
-    expect_status 0 run_pod --stage1-name=fly --net=host
-    expect_contains "$OUT" "$(readlink /proc/self/ns/net)" 'the output'
-}
-
 case_net_host_shares_the_hosts_network() {
     app one 'readlink /proc/self/ns/net'
     expect_status 0 rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=host "${APP[@]}"

@@ -117,12 +117,15 @@ case_machinectl_copies_files() {
     expect_equal hello "$(in_machine cat /root/there)" 'the copy in the pod'
     expect_status 0 machinectl copy-from "rkt-$UUID" /root/there "$WORK/back"
     expect_equal hello "$(<"$WORK/back")" 'the copy back'
-    # Into an app's root, by the path that rkt had.
+    # Into an app's root, by the path that rkt had. With users of the pod's own, machined makes the file for a user that
+    # is none there.
+    ! $HAS_USERS || return 0
     expect_status 0 machinectl copy-to "rkt-$UUID" "$WORK/there" /opt/stage2/one/rootfs/tmp/there
     expect_equal hello "$(in_app one cat /tmp/there)" 'the copy in the app'
 }
 
 case_machinectl_binds_a_directory() {
+    not_users 'machined binds nothing into a machine with users of its own'
     start_living_pod
     mkdir "$WORK/bound"
     echo hello >"$WORK/bound/file"

@@ -36,6 +36,9 @@ say_where() {
 # not_nspawn REASON: passes over a case where pods are machines.
 not_nspawn() { [[ $STAGE1 != nspawn ]] || skip "stage1 nspawn: $1"; }
 
+# not_users REASON: passes over a case where pods have users of their own.
+not_users() { ! $HAS_USERS || skip "private users: $1"; }
+
 need_systemd() { ((SYSTEMD_VERSION >= $1)) || skip "needs systemd $1 or later, this is $SYSTEMD_VERSION"; }
 
 # --- assertions

@@ -83,7 +83,7 @@ private struct OCICheck {
     }
 
     mutating func linux(_ linux: JSONValue?) {
-        let optional: Set = ["maskedPaths", "readonlyPaths", "seccomp"]
+        let optional: Set = ["rootfsPropagation", "maskedPaths", "readonlyPaths", "seccomp"]
         object(linux, "linux", required: ["namespaces"], optional: optional)
         var types: [JSONValue] = []
         for namespace in array(linux?["namespaces"], "namespaces") {
@@ -92,6 +92,8 @@ private struct OCICheck {
             types.append(namespace["type"] ?? .null)
         }
         let known = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"].map { JSONValue.string($0) }
+        let propagations = ["shared", "slave", "private", "unbindable"].map { JSONValue.string($0) }
+        expect(linux?["rootfsPropagation"].map(propagations.contains) ?? true, "rootfsPropagation")
         expect(Set(types).isSubset(of: known) && Set(types).count == types.count, "namespaces")
         for list in ["maskedPaths", "readonlyPaths"] {
             for path in array(linux?[list], list) { absolute(path, list) }

@@ -69,8 +69,8 @@ struct RuntimeTests {
         let result = try run(plan, in: sample)
         #expect(result.status == 0)
         let identity = sample == "redis" ? "uid=999 gid=1000 groups=5,27" : "uid=0 gid=0"
-        let bounding = sample == "fly" ? "0000000000000000" : "00000000a80425fb"
-        let effective = sample == "host" ? bounding : "0000000000000000"
+        let bounding = "00000000a80425fb"
+        let effective = sample == "redis" ? "0000000000000000" : bounding
         #expect(
             result.output == """
                 \(identity)
@@ -78,7 +78,7 @@ struct RuntimeTests {
                 CapEff:\t\(effective)
                 CapBnd:\t\(bounding)
                 CapAmb:\t0000000000000000
-                NoNewPrivs:\t\(sample == "host" ? 0 : 1)
+                NoNewPrivs:\t\(sample == "redis" ? 1 : 0)
                 Seccomp:\t\(sample == "fly" ? 0 : 2)
 
                 """
@@ -110,6 +110,17 @@ struct RuntimeTests {
         let result = try run(plan, in: "redis")
         #expect(result.status == 0)
         #expect(result.output == "")
+    }
+
+    @Test func flyCopiesTheHostsMountsAsSlaves() throws {
+        var plan = try app("fly", script: "busybox cat /proc/self/mountinfo")
+        plan.environment = [("PATH", "/bin")]
+        let result = try run(plan, in: "fly")
+        #expect(result.status == 0)
+        let mounts = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        #expect(mounts.map { $0[4] }.contains("/sys/fs/cgroup"))
+        #expect(!mounts.contains { $0.contains { $0.hasPrefix("shared:") } })
+        #expect(mounts.last?[4] == "/tmp")
     }
 
     @Test func whatAnAppNeedsIsThere() throws {

@@ -49,8 +49,11 @@ enum Samples {
             app.noNewPrivileges = false
             app.stopSignal = 37
         default:
+            app.environment.removeLast()
             app.filtersSystemCalls = false
-            app.capabilities = []
+            app.hidesPaths = false
+            app.noNewPrivileges = false
+            app.capabilities = Capability.all
         }
         return app
     }

@@ -45,7 +45,12 @@ struct UnitsStage1: Stage1 {
 
 /// The host's systemd runs the app's unit, in the host's namespaces.
 struct FlyStage1: Stage1 {
-    func check(_ request: PodRequest) throws { try refusePrivateUsers(request) }
+    func check(_ request: PodRequest) throws {
+        guard request.apps.count == 1 else {
+            throw RktError(.invalidArgument, "fly only supports 1 application per Pod for now")
+        }
+        try refusePrivateUsers(request)
+    }
 }
 
 extension Stage1 {

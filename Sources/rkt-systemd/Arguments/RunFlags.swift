@@ -21,7 +21,7 @@ enum RunFlags {
     /// Checks what no single flag can tell.
     ///
     /// - Parameter arguments: What the command line says.
-    /// - Throws: ``RktError`` with `invalidArgument`.
+    /// - Throws: ``RktError`` with `invalidArgument` or `unsupported`.
     static func validate(_ arguments: RunArguments) throws {
         let flags = arguments.podFlags
         guard flags.bool("store-only") != true || flags.bool("no-store") != true else {
@@ -30,6 +30,14 @@ enum RunFlags {
         if flags.bool("detach") == true, flags.bool("rm") == true { throw cannotRemoveDetached }
         guard !arguments.apps.isEmpty else {
             throw RktError(.invalidArgument, "must provide at least one image")
+        }
+        // Under fly, any network is the host's.
+        let isFly = flags.string("stage1-name") == "fly"
+        if let network = flags.string("net"), network != "none", network != "host", !isFly {
+            throw RktError(
+                .unsupported,
+                "network \(FlagValue.quoted(network)) is not supported yet: use --net=none or --net=host"
+            )
         }
         for app in arguments.apps where app.flags.list("caps-retain") != nil && app.flags.list("caps-remove") != nil {
             throw RktError(
@@ -53,6 +61,24 @@ enum RunFlags {
         if flags.bool("store-only") == true { return "never" }
         if flags.bool("no-store") == true { return "update" }
         return flags.string("pull-policy") ?? "new"
+    }
+
+    /// The flags given that change nothing for an app that runs on the host with the host's rights.
+    ///
+    /// Those that would lift what fly does not impose are not among them: nobody gets other than asked for.
+    ///
+    /// - Parameter arguments: What the command line says.
+    /// - Returns: Each with the reason, for people.
+    static func ignoredByFly(_ arguments: RunArguments) -> [String] {
+        var result: [String] = []
+        if let network = arguments.podFlags.string("net"), network != "host" {
+            result.append("--net: the app is on the host's network")
+        }
+        if arguments.podFlags.string("hostname") != nil { result.append("--hostname: the host's name stays") }
+        let capabilities = ["caps-retain", "caps-remove"].filter { flag in
+            arguments.apps.contains { $0.flags.list(flag) != nil }
+        }
+        return result + capabilities.map { "--\($0): the app has the host's capabilities" }
     }
 
     private static let pod: [FlagSpecification] = [
@@ -83,14 +109,7 @@ enum RunFlags {
     ]
 
     private static let runOnly: [FlagSpecification] = [
-        FlagSpecification("net", .pod, .optional(bare: "default"), help: "The pod's network: none or host") {
-            guard $0 == "none" || $0 == "host" else {
-                throw RktError(
-                    .unsupported,
-                    "network \(FlagValue.quoted($0)) is not supported yet: use --net=none or --net=host"
-                )
-            }
-        },
+        FlagSpecification("net", .pod, .optional(bare: "default"), help: "The pod's network: none or host"),
         FlagSpecification("hostname", .pod, help: "The pod's host name; rkt-UUID if not given") { name in
             let labels = name.split(separator: ".", omittingEmptySubsequences: false)
             let isName = labels.allSatisfy { label in
