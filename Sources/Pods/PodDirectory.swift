@@ -84,6 +84,31 @@ public final class PodDirectory: Sendable {
         }
     }
 
+    /// The same, for some time.
+    ///
+    /// - Parameter deadline: When to give up.
+    /// - Returns: Whether nobody holds the lock.
+    /// - Throws: ``RktError`` when it cannot be looked at.
+    func waitUntilUnlocked(until deadline: ContinuousClock.Instant) async throws -> Bool {
+        let (outcomes, outcome) = AsyncThrowingStream.makeStream(of: Bool.self)
+        // The kernel's wait cannot be called off: a thread may be left in it.
+        Task.detached { [self] in
+            do {
+                try await waitUntilUnlocked()
+                outcome.yield(true)
+            } catch {
+                outcome.finish(throwing: error)
+            }
+        }
+        let alarm = Task {
+            try await OwnThread.wait(until: deadline)
+            outcome.yield(false)
+        }
+        defer { alarm.cancel() }
+        for try await isUnlocked in outcomes { return isUnlocked }
+        return false
+    }
+
     /// Moves the pod to another phase; the caller holds the lock.
     func move(to phase: PodPhase, in data: DataDirectory, durable: Bool) throws -> PodDirectory {
         guard let from = try data.phase(self.phase) else {

@@ -126,8 +126,8 @@ public struct PodRemoval: Sendable {
         PodLinks.removeRuntimeLink(uuid)
         try data.links.remove(uuid, to: data)
         // What systemd-nspawn leaves when it is killed.
-        for name in ["propagate", "unix-export"] {
-            try removeIfThere(PodNames.machine(uuid), in: "/run/systemd/nspawn/\(name)")
+        for directory in ["", "/propagate", "/unix-export"] {
+            try removeIfThere(PodNames.machine(uuid), in: "/run/systemd/nspawn\(directory)")
         }
         for app in apps {
             for directory in ["/run/rkt/runtime", "/run/rkt/pids"] {

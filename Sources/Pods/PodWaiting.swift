@@ -25,7 +25,20 @@ public struct PodWaiting: Sendable {
             throw RktError(.wrongState, "pod \"\(uuid)\" is prepared, not running: it will not end")
         }
         let manager = try await SystemdManager.connect()
-        try await manager.waitUntilInactive(PodNames.podUnit(uuid), timeout: timeout)
+        let deadline = timeout.map { ContinuousClock.now + $0 }
+        while true {
+            let left = deadline.map { max($0 - .now, .zero) }
+            try await manager.waitUntilInactive(PodNames.podUnit(uuid), timeout: left)
+            // A machine that reboots is down for a moment, and keeps its lock.
+            guard let pod = try PodLookup(data: data).exactly(uuid), try pod.state() == .running else { return }
+            if let deadline {
+                guard try await pod.waitUntilUnlocked(until: deadline) else {
+                    throw RktError(.timeout, "pod \"\(uuid)\" has not ended in time")
+                }
+            } else {
+                try await pod.waitUntilUnlocked()
+            }
+        }
     }
 
     /// Waits until a pod's apps have started.

@@ -9,7 +9,9 @@ enum MachineRoot {
     /// The units, which are all there are: nothing of the host's or of its generators is loaded.
     static let units = "etc/systemd/system"
     /// Names that an app's unit cannot have, as the machine's own units have them.
-    static let reservedNames: Set<String> = Set(MachineUnits.all.map(\.name) + ["container-getty@", "container-shell@"])
+    static let reservedNames: Set<String> = Set(
+        MachineUnits.all.map(\.name) + ["container-getty@", "container-shell@"]
+    )
 }
 
 extension PodPlan {
@@ -67,7 +69,10 @@ extension PodPlan {
             ),
             // Nobody has a password: `machinectl shell` asks for none, and `machinectl login` lets nobody in without.
             GeneratedFile(path: "etc/shadow", content: Self.text(["root:*:::::::", "messagebus:*:::::::"])),
-            GeneratedFile(path: "etc/nsswitch.conf", content: Self.text(["passwd: files", "group: files", "hosts: files"])),
+            GeneratedFile(
+                path: "etc/nsswitch.conf",
+                content: Self.text(["passwd: files", "group: files", "hosts: files"])
+            ),
             GeneratedFile(
                 path: "etc/pam.d/login",
                 content: Self.text([

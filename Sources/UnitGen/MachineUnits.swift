@@ -35,32 +35,34 @@ enum MachineUnits {
 
     /// What ends a machine: a target for who asks (`machinectl poweroff` by a signal, the last app's end by D-Bus) and the
     /// unit with the deed. Mounts are left to the kernel, which takes them with the machine.
-    private static let endings = [
-        ("exit", "exit-force"), ("poweroff", "poweroff-force"), ("reboot", "reboot-force"),
-        // systemd 252 has no halt-force.
-        ("halt", "poweroff-force"),
-    ].flatMap { name, action in
+    private static let endings =
         [
+            ("exit", "exit-force"), ("poweroff", "poweroff-force"), ("reboot", "reboot-force"),
+            // systemd 252 has no halt-force.
+            ("halt", "poweroff-force"),
+        ].flatMap { name, action in
+            [
+                MachineUnit(
+                    "\(name).target",
+                    unit: [
+                        ("Requires", "systemd-\(name).service"), ("After", "systemd-\(name).service"),
+                        ("AllowIsolate", "yes"),
+                    ]
+                ),
+                MachineUnit(
+                    "systemd-\(name).service",
+                    unit: [
+                        ("Requires", "shutdown.target"), ("After", "shutdown.target"), ("SuccessAction", action),
+                    ]
+                ),
+            ]
+        } + [
+            // SIGINT, which is `machinectl reboot`.
             MachineUnit(
-                "\(name).target",
-                unit: [
-                    ("Requires", "systemd-\(name).service"), ("After", "systemd-\(name).service"), ("AllowIsolate", "yes"),
-                ]
-            ),
-            MachineUnit(
-                "systemd-\(name).service",
-                unit: [
-                    ("Requires", "shutdown.target"), ("After", "shutdown.target"), ("SuccessAction", action),
-                ]
-            ),
+                "ctrl-alt-del.target",
+                unit: [("Requires", "reboot.target"), ("After", "reboot.target")]
+            )
         ]
-    } + [
-        // SIGINT, which is `machinectl reboot`.
-        MachineUnit(
-            "ctrl-alt-del.target",
-            unit: [("Requires", "reboot.target"), ("After", "reboot.target")]
-        ),
-    ]
 
     private static let journal = [
         MachineUnit(

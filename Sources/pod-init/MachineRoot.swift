@@ -49,7 +49,8 @@ struct MachineRoot {
 
     private func makeTree() {
         let directories: [StaticString] = [
-            "dev", "etc", "etc/pam.d", "etc/systemd", "etc/systemd/system", "home", "mnt", "opt", "proc", "rkt", "rkt/apps",
+            "dev", "etc", "etc/pam.d", "etc/systemd", "etc/systemd/system", "home", "mnt", "opt", "proc", "rkt",
+            "rkt/apps",
             "rkt/status", "run", "sys", "usr", "var", "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
         ]
         for name in directories { makeDirectory(root + "/" + name) }
@@ -66,7 +67,9 @@ struct MachineRoot {
             if let target = link(Text("/") + name) {
                 makeLink(target, at: root + "/" + name)
             } else if exists(in: AT_FDCWD, Text("/") + name) {
-                refuse(Text("the host's /") + name + " is no link into /usr: stage1 nspawn has nothing else of the host")
+                refuse(
+                    Text("the host's /") + name + " is no link into /usr: stage1 nspawn has nothing else of the host"
+                )
             }
         }
     }

@@ -63,9 +63,11 @@ struct MachineStart {
     /// Leaves the unit's cgroup for one below: systemd-nspawn makes two of its own, and a cgroup with others below it
     /// takes no processes where resources are controlled.
     private static func stepAside() {
-        guard let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
-            $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
-        }) else { return }
+        guard
+            let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
+                $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
+            })
+        else { return }
         let path = Text("/sys/fs/cgroup") + Text(line[(line.startIndex + 3)...]) + "/start"
         _ = path.withCString { mkdirat(AT_FDCWD, $0, 0o755) }
         guard let file = openIfThere(path + "/cgroup.procs", O_WRONLY) else { return }

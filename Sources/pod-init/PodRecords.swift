@@ -117,6 +117,7 @@ struct PodRecords {
     /// host's journal is.
     ///
     /// - Parameter host: Whether that is a journald of the host's machine, for a namespace of it; else it is the pod's own.
+    /// - Returns: Its path.
     func ensureJournal(host: Bool) -> Text {
         guard let id = contents(Text("/etc/machine-id"), limit: 64), id.count >= 32 else {
             fail(Text("reading /etc/machine-id"))

@@ -10,7 +10,7 @@ on_terminal() { script --quiet --return --command "$*" /dev/null; }
 
 start_living_pod() {
     app one "$LIVES"
-    start_pod "$@"
+    start_pod
     wait_for_line ready
 }
 

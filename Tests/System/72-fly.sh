@@ -1,10 +1,11 @@
 # shellcheck shell=bash
+# stage1: units
 # Stage1 fly: an app with the host's namespaces and rights, and a root and mounts of its own.
 
 run_fly() { rkt --insecure-options=image run --stage1-name=fly "$@" "${APP[@]}"; }
 
 # start_fly [FLAG...]: sets UUID.
-start_fly() { UUID=$(run_fly --detach "$@") || fail "rkt run --detach ended with $?"; }
+start_fly() { UUID=$(run_fly --detach) || fail "rkt run --detach ended with $?"; }
 
 # fly_says SCRIPT [FLAG...]: what one app prints that runs the script.
 fly_says() {
@@ -304,10 +305,8 @@ case_links_of_the_image_lead_to_nothing_of_the_host() {
     mkdir -p "$root/bin" "$root/here" "$WORK/sentinel"
     tar -xOf "$IMAGES/busybox.aci" rootfs/bin/busybox >"$root/bin/busybox"
     chmod 755 "$root/bin/busybox"
-    cat >"$WORK/image/manifest" <<-END
-		{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/links",
-		 "app":{"exec":["/bin/busybox","cat","/proc/self/mountinfo"],"user":"0","group":"0"}}
-	END
+    printf '%s' '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/links",' \
+        '"app":{"exec":["/bin/busybox","cat","/proc/self/mountinfo"],"user":"0","group":"0"}}' >"$WORK/image/manifest"
     mounts=$(mounts_here)
     devices=$(devices_here)
     for where in "$WORK/sentinel" "../../../../../../..$WORK/sentinel" /here /proc/self/root /proc/1/root; do

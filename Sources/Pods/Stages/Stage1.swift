@@ -24,6 +24,7 @@ protocol Stage1: Sendable {
     /// - Parameters:
     ///   - pod: The pod.
     ///   - choice: What was asked for.
+    /// - Returns: The journal.
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal
 }
 
