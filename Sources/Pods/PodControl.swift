@@ -58,7 +58,9 @@ public struct PodControl: Sendable {
         var forgetting: Task<Void, Never>?
         do {
             let status = try await runToEnd(entered.pod, means: means, started: started) {
-                forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
+                if !entered.stage1.isForgottenByItself {
+                    forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
+                }
                 try await ended()
             }
             outcome = .success(status)
@@ -102,6 +104,10 @@ public struct PodControl: Sendable {
         // An init that was killed has let go of the lock before its apps' ends were recorded.
         try await SystemdSurvival.during(manager) { try await waitForUnits(of: pod, manager: $0) }
         if let failure, pod.exitStatus() == 0 { throw failure }
+        guard try pod.areAllEndsKnown() || pod.exitStatus() != 0 else {
+            let advice = "see systemctl status \(PodNames.podUnit(pod.uuid))"
+            throw RktError(.failed, "how an app of pod \"\(pod.uuid)\" has ended is not known; \(advice)")
+        }
         return pod.exitStatus()
     }
 
@@ -192,10 +198,12 @@ public struct PodControl: Sendable {
     /// A pod in the phase `run`, and what a command holds that will remove it.
     private final class EnteredPod: Sendable {
         let pod: PodDirectory
+        let stage1: any Stage1
         private let temporaryMark: OwnedFD?
 
-        init(_ pod: PodDirectory, temporaryMark: consuming OwnedFD?) {
+        init(_ pod: PodDirectory, temporaryMark: consuming OwnedFD?) throws {
             self.pod = pod
+            stage1 = try RuntimeConfiguration(of: pod).stage1.conformer
             self.temporaryMark = temporaryMark
         }
     }
@@ -212,7 +220,7 @@ public struct PodControl: Sendable {
         if running.directory.contains("pid") { try running.directory.remove("pid") }
         if running.directory.contains(HostFiles.fileName) { try HostFiles(of: running).install() }
         try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
-        return EnteredPod(running, temporaryMark: mark)
+        return try EnteredPod(running, temporaryMark: mark)
     }
 
     private func takeToRun(_ pod: PodDirectory) throws -> PodDirectory {

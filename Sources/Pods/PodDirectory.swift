@@ -13,6 +13,7 @@ public import Manifests
 /// | `overview` | a line per app: name, image name, image id, separated by TABs | prepare |
 /// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
 /// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
+/// | `filter/` | a bundle that has the runtime compile the apps' filter of system calls | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |

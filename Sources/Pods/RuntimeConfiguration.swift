@@ -39,6 +39,8 @@ public struct RuntimeConfiguration: Sendable, Hashable {
     public var journal: Journal
     /// The host's user that is root in the pod; nil where the pod has no users of its own.
     public var userRange: UInt32?
+    /// The path of the OCI runtime, where `pod-start` runs it too.
+    public var runtime: String?
     /// The capabilities, by name, that some app has and apps usually have not.
     public var capabilities: [String] = []
 
@@ -59,7 +61,8 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         ]
         let range = userRange.map { [("UserRange", "\($0)")] } ?? []
         let more = capabilities.isEmpty ? [] : [("Capabilities", capabilities.joined(separator: ","))]
-        return (settings + range + more).flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
+        let runtime = runtime.map { [("Runtime", $0)] } ?? []
+        return (settings + range + runtime + more).flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
     }
 
     init(of pod: PodDirectory) throws {
@@ -84,6 +87,7 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         network = try choice("Network")
         journal = try choice("Journal")
         userRange = optional("UserRange").flatMap { UInt32($0) }
+        runtime = optional("Runtime")
         capabilities = optional("Capabilities")?.split(separator: ",").map(String.init) ?? []
     }
 }

@@ -44,14 +44,6 @@ enum EndRecords {
         }
     }
 
-    /// Records the ends that nothing has recorded as failures.
-    static func recordUnknown(in pod: Int32) {
-        guard let apps = PodState.unended(pod),
-            let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
-        else { return }
-        for app in apps { record(in: pod, status, app: app, ExitStatus.setup, isFailure: true) }
-    }
-
     private static func write(in directory: Int32, _ prepared: Text, _ code: Int32) {
         let fd = prepared.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640) }
         check(fd, Text("recording the end in ") + prepared)

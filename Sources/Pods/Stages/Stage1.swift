@@ -19,6 +19,9 @@ protocol Stage1: Sendable {
     /// The unit of an app by the word of the journald that gets what the app writes (`_SYSTEMD_UNIT`).
     func loggingUnit(of app: String, in pod: PodUUID) -> String
 
+    /// Whether machined is told by others when the pod has ended.
+    var isForgottenByItself: Bool { get }
+
     /// Where a pod's log is.
     ///
     /// - Parameters:
@@ -55,6 +58,8 @@ struct FlyStage1: Stage1 {
 }
 
 extension Stage1 {
+    var isForgottenByItself: Bool { false }
+
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }
 
     func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.appUnit(pod, app) }
@@ -82,6 +87,9 @@ struct NspawnStage1: Stage1 {
             throw RktError(.invalidArgument, "stage1 nspawn does not log to the host's journal: \(reason)")
         }
     }
+
+    // systemd-nspawn sees to it.
+    var isForgottenByItself: Bool { true }
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
 
