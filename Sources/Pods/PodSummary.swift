@@ -40,6 +40,8 @@ public struct PodSummary: Sendable {
     public let createdAt: Int64?
     /// When it was last started, in nanoseconds since the epoch.
     public let startedAt: Int64?
+    /// What runs the pod; nil while it is being prepared.
+    public let stage1: String?
     /// The process of the pod's init, while the pod runs.
     public let pid: Int32?
     /// The pod's exit status, once it has ended.
@@ -60,6 +62,7 @@ public struct PodSummary: Sendable {
         let ready = pod.phase != .embryo && pod.phase != .prepare
         createdAt = ready ? pod.time(of: "pod-created") : nil
         startedAt = pod.phase == .run || pod.phase == .exitedGarbage ? pod.time(of: "pid") : nil
+        stage1 = ready ? (try? RuntimeConfiguration(of: pod))?.stage1.rawValue : nil
         pid = state == .running ? pod.initProcess() : nil
         exitStatus = state == .exited || state == .exitedGarbage ? pod.exitStatus() : nil
         guard ready else {

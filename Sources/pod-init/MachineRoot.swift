@@ -83,7 +83,8 @@ struct MachineRoot {
     }
 
     private func keepFilter(_ name: Text, _ content: [UInt8]) {
-        let directory = openFile(root + RuntimeContainer.machineStateDirectory + RuntimeContainer.filters, O_RDONLY | O_DIRECTORY)
+        let path = root + RuntimeContainer.machineStateDirectory + RuntimeContainer.filters
+        let directory = openFile(path, O_RDONLY | O_DIRECTORY)
         makeFile(in: directory, name, content)
         _ = close(directory)
     }
@@ -94,7 +95,8 @@ struct MachineRoot {
         let directories: [StaticString] = [
             "dev", "etc", "etc/pam.d", "etc/systemd", "etc/systemd/system", "home", "mnt", "opt", "proc", "rkt",
             "rkt/apps",
-            "rkt/runtime", "rkt/runtime/.cache", "rkt/runtime/.cache/seccomp", "rkt/status", "run", "sys", "usr", "var", "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
+            "rkt/runtime", "rkt/runtime/.cache", "rkt/runtime/.cache/seccomp", "rkt/status", "run", "sys", "usr", "var",
+            "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
         ]
         for name in directories { makeDirectory(root + "/" + name) }
         makeDirectory(root + "/var/log/journal/" + pod.machineID)

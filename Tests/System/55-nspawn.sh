@@ -23,6 +23,14 @@ case_systemctl_lists_the_units_of_the_pod() {
     expect_equal running "$(systemctl -M "rkt-$UUID" is-system-running)" 'is-system-running'
 }
 
+case_status_and_list_tell_the_stage1() {
+    start_living_pod
+    expect_contains "$(rkt status "$UUID")" 'stage1=nspawn' 'rkt status'
+    expect_equal nspawn "$(rkt status --format=json "$UUID" | jq -r .stage1)" 'rkt status in JSON'
+    expect_match "$(rkt list --full --no-legend)" nspawn 'rkt list --full'
+    expect_equal nspawn "$(rkt list --format=json | jq -r '.[].stage1')" 'rkt list in JSON'
+}
+
 case_systemctl_status_of_an_app() {
     start_living_pod
     local status
