@@ -219,6 +219,9 @@ case_names_of_the_machines_own_units_are_refused() {
 case_what_it_cannot_do_is_refused() {
     app one true
     refused "does not log to the host's journal" run_pod --journal=host
+    mount --bind /dev/null /usr/bin/systemd-nspawn
+    (refused 'install the package systemd-container' run_pod) || { umount /usr/bin/systemd-nspawn && exit 1; }
+    umount /usr/bin/systemd-nspawn
     refused 'no private users' rkt --insecure-options=image run --stage1-name=units --private-users "${APP[@]}"
     expect_equal '' "$(rkt list --no-legend)" 'the list'
 }

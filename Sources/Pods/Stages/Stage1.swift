@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Glibc
 internal import Manifests
 internal import SystemdClient
 
@@ -85,6 +86,16 @@ struct NspawnStage1: Stage1 {
         guard request.journal != .host else {
             let reason = "its machine has a journal of its own"
             throw RktError(.invalidArgument, "stage1 nspawn does not log to the host's journal: \(reason)")
+        }
+        // What it needs of the host, all of which the machine sees at the same places.
+        for (path, package) in [
+            ("/usr/bin/systemd-nspawn", "systemd-container"), ("/usr/bin/dbus-daemon", "dbus"),
+        ] where access(path, X_OK) != 0 {
+            throw RktError(.missingDependency, "stage1 nspawn needs \(path): install the package \(package)")
+        }
+        guard request.runtime.hasPrefix("/usr/") || !request.runtime.contains("/") else {
+            let reason = "its machine has only the host's /usr"
+            throw RktError(.invalidArgument, "stage1 nspawn cannot run \(request.runtime): \(reason)")
         }
     }
 
