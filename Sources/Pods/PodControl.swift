@@ -30,7 +30,7 @@ public struct PodControl: Sendable {
     /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
     public func start(_ pod: PodDirectory) async throws {
         let means = try await ahead.take()
-        try await launch(try enterRun(pod).pod, manager: means.manager)
+        try await launch(try await enterRun(pod).pod, manager: means.manager)
         means.slot?.free()
     }
 
@@ -53,7 +53,7 @@ public struct PodControl: Sendable {
         left: (any Error) -> Void = { _ in }
     ) async throws -> Int32 {
         let means = try await ahead.take()
-        let entered = try enterRun(pod, isTemporary: removing)
+        let entered = try await enterRun(pod, isTemporary: removing)
         let outcome: Result<Int32, any Error>
         var forgetting: Task<Void, Never>?
         do {
@@ -208,11 +208,11 @@ public struct PodControl: Sendable {
         }
     }
 
-    private func enterRun(_ pod: PodDirectory, isTemporary: Bool = false) throws -> EnteredPod {
+    private func enterRun(_ pod: PodDirectory, isTemporary: Bool = false) async throws -> EnteredPod {
         guard pod.phase == .prepared || pod.phase == .run else {
             throw RktError(.wrongState, "pod \"\(pod.uuid)\" is \(try pod.state().rawValue): it cannot be started")
         }
-        let lock = try pod.lock()
+        let lock = try await pod.lockSoon()
         defer { withExtendedLifetime(lock.rawValue) {} }
         let mark = isTemporary ? try pod.makeTemporary() : nil
         let running = try takeToRun(pod)

@@ -57,7 +57,7 @@ public struct PodSummary: Sendable {
     /// - Throws: ``RktError`` when its lock cannot be looked at.
     public init(of pod: PodDirectory) throws {
         uuid = pod.uuid
-        let locked = try pod.isLocked()
+        let locked = try pod.isHeld()
         state = pod.phase.state(locked: locked)
         let ready = pod.phase != .embryo && pod.phase != .prepare
         createdAt = ready ? pod.time(of: "pod-created") : nil

@@ -140,13 +140,13 @@ struct MachineStart {
         return isReady
     }
 
-    /// The machine is down. Where all apps have ended well that was all; else it has said why, or its app has.
+    /// The machine is down. Where all apps had started that was all; else it has said why, or its app has.
     private func finish() -> Never {
         let status = pod.exitStatus
-        if status == 0, apps.allSatisfy({ pod.hasEnded($0) }) {
+        if apps.allSatisfy({ exists(in: pod.directory, Text("status/") + PodState.started + $0) }) {
             Notify.send(Text("READY=1"))
             pod.startIsOver()
-            _exit(0)
+            _exit(status)
         }
         pod.startIsOver()
         if status == 0 { report(Text("the pod's machine did not come up")) }

@@ -23,6 +23,19 @@ case_systemctl_lists_the_units_of_the_pod() {
     expect_equal running "$(systemctl -M "rkt-$UUID" is-system-running)" 'is-system-running'
 }
 
+case_app_that_fails_at_once_has_been_started() {
+    local number
+    app one 'exit 3'
+    for number in 1 2 3 4 5; do
+        start_pod
+        wait_for_end
+        expect_equal 3 "$(app_status one)" "status of the app of pod number $number"
+        expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    done
+    APP=("$(busybox)" --exec=/no/such/program)
+    expect_status 254 run_pod --detach
+}
+
 case_status_and_list_tell_the_stage1() {
     start_living_pod
     expect_contains "$(rkt status "$UUID")" 'stage1=nspawn' 'rkt status'
