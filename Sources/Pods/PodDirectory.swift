@@ -55,7 +55,9 @@ public final class PodDirectory: Sendable {
 
     /// Whether the pod is a machine that has been started and whose init is gone.
     private var isMachineDown: Bool {
-        guard phase == .run, directory.contains(HostFiles.machineFileName), let pid = initProcess() else { return false }
+        guard phase == .run, directory.contains(HostFiles.machineFileName), let pid = initProcess() else {
+            return false
+        }
         return access("/proc/\(pid)", F_OK) != 0
     }
 
