@@ -33,6 +33,7 @@ extension PodPlan {
     public func filterConfiguration(for app: AppPlan) throws -> [UInt8]? {
         guard stage1 == .nspawn, app.filtersSystemCalls else { return nil }
         var bundle = RuntimeBundle(app: app, pod: self, architecture: .current)
+        // The host's root as a container's: the runtime gives up when it comes to that.
         bundle.process.args = ["/usr/bin/true"]
         bundle.process.cwd = "/"
         bundle.process.user = RuntimeBundle.Process.User(uid: 0, gid: 0, additionalGids: [])
