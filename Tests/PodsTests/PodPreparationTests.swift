@@ -94,6 +94,68 @@ struct PodPreparationTests {
         #expect((configuration.stage1, configuration.network, configuration.hostname) == (.fly, .host, ""))
     }
 
+    @Test func aPodThatIsAMachineHasFilesOfItsOwnAndNoneOnTheHost() throws {
+        var request = request(["web"])
+        request.stage1 = .nspawn
+        request.apps[0].capabilitiesToRetain = ["CAP_CHOWN", "CAP_SYS_ADMIN"]
+        let image = try images.image()
+        let pod = try preparation.run(request, images: [image]) { _ in }
+        #expect(try pod.directory.readText("machine-files").contains(" etc/systemd/system/web.service\n"))
+        #expect(!pod.directory.contains("host-files"))
+        #expect(try pod.directory.directory("filter").names() == ["config.json"])
+        let configuration = try RuntimeConfiguration(of: pod)
+        #expect((configuration.stage1, configuration.runtime) == (.nspawn, "/bin/true"))
+        #expect(configuration.capabilities == ["CAP_SYS_ADMIN"])
+        #expect(configuration.userRange == nil)
+        // There is nothing to compile where nothing is filtered.
+        request.insecure = .seccomp
+        #expect(try !preparation.run(request, images: [image]) { _ in }.directory.contains("filter"))
+    }
+
+    @Test func podsWithPrivateUsersHaveDifferentOnes() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        request.privateUsers = true
+        let image = try images.image()
+        let ranges = try (0..<2).map { _ in
+            let pod = try preparation.run(request, images: [image]) { _ in }
+            return try #require(try RuntimeConfiguration(of: pod).userRange)
+        }
+        #expect(ranges[0] != ranges[1])
+        // systemd's own range for containers.
+        for range in ranges { #expect(range % 65_536 == 0 && (524_288...1_878_982_656).contains(range)) }
+    }
+
+    @Test func theHostsJournalIsRefusedForAMachine() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        request.journal = .host
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        #expect(
+            error.message
+                == "stage1 nspawn does not log to the host's journal: its machine has a journal of its own"
+        )
+    }
+
+    @Test(arguments: [.units, .fly] as [RuntimeConfiguration.Stage1])
+    func privateUsersAreRefusedWithoutAMachine(stage1: RuntimeConfiguration.Stage1) throws {
+        var request = request([nil])
+        request.stage1 = stage1
+        request.privateUsers = true
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        let reason = "its apps are units of the host's systemd (try --stage1-name=nspawn)"
+        #expect(error.message == "stage1 \(stage1.rawValue) has no private users: \(reason)")
+    }
+
+    @Test func anAppOfAMachineCannotHaveTheNameOfItsUnits() throws {
+        var request = request(["dbus"])
+        request.stage1 = .nspawn
+        let error = try refusal(request, [try images.image()])
+        #expect(error.message.hasPrefix("an app cannot be called \"dbus\": "))
+    }
+
     @Test func aBundleHasItsLayersTopmostFirst() throws {
         let upper = ImageFixture.Layer([.directory("./"), .file("upper", "")])
         let image = try images.image(ImageFixture([PodImages.base, upper]))
