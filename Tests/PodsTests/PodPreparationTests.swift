@@ -1,5 +1,6 @@
 import Diagnostics
 import FoundationEssentials
+import Glibc
 import ImageFixtures
 import ImageStore
 import LinuxOS
@@ -12,6 +13,11 @@ import Testing
 struct PodPreparationTests {
     private let images: PodImages
     private let preparation: PodPreparation
+
+    /// Whether this host has what stage1 nspawn needs.
+    private static let hasMachines = ["systemd-nspawn", "dbus-daemon"].allSatisfy { name in
+        access("/usr/bin/\(name)", X_OK) == 0
+    }
 
     init() throws {
         images = try PodImages()
@@ -94,9 +100,11 @@ struct PodPreparationTests {
         #expect((configuration.stage1, configuration.network, configuration.hostname) == (.fly, .host, ""))
     }
 
-    @Test func aPodThatIsAMachineHasFilesOfItsOwnAndNoneOnTheHost() throws {
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func aPodThatIsAMachineHasFilesOfItsOwnAndNoneOnTheHost() throws {
         var request = request(["web"])
         request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
         request.apps[0].capabilitiesToRetain = ["CAP_CHOWN", "CAP_SYS_ADMIN"]
         let image = try images.image()
         let pod = try preparation.run(request, images: [image]) { _ in }
@@ -104,7 +112,7 @@ struct PodPreparationTests {
         #expect(!pod.directory.contains("host-files"))
         #expect(try pod.directory.directory("filter").names() == ["config.json"])
         let configuration = try RuntimeConfiguration(of: pod)
-        #expect((configuration.stage1, configuration.runtime) == (.nspawn, "/bin/true"))
+        #expect((configuration.stage1, configuration.runtime) == (.nspawn, "/usr/bin/true"))
         #expect(configuration.capabilities == ["CAP_SYS_ADMIN"])
         #expect(configuration.userRange == nil)
         // There is nothing to compile where nothing is filtered.
@@ -112,9 +120,11 @@ struct PodPreparationTests {
         #expect(try !preparation.run(request, images: [image]) { _ in }.directory.contains("filter"))
     }
 
-    @Test func podsWithPrivateUsersHaveDifferentOnes() throws {
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func podsWithPrivateUsersHaveDifferentOnes() throws {
         var request = request([nil])
         request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
         request.privateUsers = true
         let image = try images.image()
         let ranges = try (0..<2).map { _ in
@@ -129,6 +139,7 @@ struct PodPreparationTests {
     @Test func theHostsJournalIsRefusedForAMachine() throws {
         var request = request([nil])
         request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
         request.journal = .host
         let error = try refusal(request, [try images.image()])
         #expect(error.code == .invalidArgument)
@@ -149,11 +160,31 @@ struct PodPreparationTests {
         #expect(error.message == "stage1 \(stage1.rawValue) has no private users: \(reason)")
     }
 
-    @Test func anAppOfAMachineCannotHaveTheNameOfItsUnits() throws {
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func anAppOfAMachineCannotHaveTheNameOfItsUnits() throws {
         var request = request(["dbus"])
         request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
         let error = try refusal(request, [try images.image()])
         #expect(error.message.hasPrefix("an app cannot be called \"dbus\": "))
+    }
+
+    @Test(.disabled(if: Self.hasMachines, "systemd-nspawn and dbus-daemon are installed"))
+    func whatAMachineNeedsOfTheHostIsNamed() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .missingDependency)
+        #expect(error.message.contains(": install the package "))
+    }
+
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func aRuntimeThatAMachineDoesNotSeeIsRefused() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "stage1 nspawn cannot run /bin/true: its machine has only the host's /usr")
     }
 
     @Test func aBundleHasItsLayersTopmostFirst() throws {
