@@ -100,6 +100,28 @@ import Testing
         #expect(try RuntimeConfiguration(of: pod) == configuration)
     }
 
+    @Test func theRuntimeConfigurationOfAMachineComesBack() throws {
+        var configuration = RuntimeConfiguration(hostname: "h", stage1: .nspawn, network: .none, journal: .namespace)
+        configuration.userRange = 524_288
+        configuration.runtime = "/usr/bin/a b=c"
+        configuration.capabilities = ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]
+        let text = String(decoding: configuration.encoded(), as: UTF8.self)
+        #expect(
+            text == """
+                Hostname=h
+                Stage1=nspawn
+                Network=none
+                Journal=namespace
+                UserRange=524288
+                Runtime=/usr/bin/a b=c
+                Capabilities=CAP_NET_ADMIN,CAP_SYS_ADMIN
+
+                """
+        )
+        let pod = try temporary.makePod(try uuid(), in: .prepared, files: [RuntimeConfiguration.fileName: text])
+        #expect(try RuntimeConfiguration(of: pod) == configuration)
+    }
+
     @Test(arguments: ["", "{}", "Hostname=h\nStage1=rocket\nNetwork=host\nJournal=host\n"])
     func aDamagedRuntimeConfigurationIsNamed(content: String) throws {
         let pod = try temporary.makePod(try uuid(), in: .prepared, files: [RuntimeConfiguration.fileName: content])

@@ -1,5 +1,6 @@
 import Diagnostics
 import FoundationEssentials
+import Glibc
 import ImageFixtures
 import ImageStore
 import LinuxOS
@@ -12,6 +13,11 @@ import Testing
 struct PodPreparationTests {
     private let images: PodImages
     private let preparation: PodPreparation
+
+    /// Whether this host has what stage1 nspawn needs.
+    private static let hasMachines = ["systemd-nspawn", "dbus-daemon"].allSatisfy { name in
+        access("/usr/bin/\(name)", X_OK) == 0
+    }
 
     init() throws {
         images = try PodImages()
@@ -92,6 +98,93 @@ struct PodPreparationTests {
         request.hostname = "other"
         let configuration = try RuntimeConfiguration(of: preparation.run(request, images: [image]) { _ in })
         #expect((configuration.stage1, configuration.network, configuration.hostname) == (.fly, .host, ""))
+    }
+
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func aPodThatIsAMachineHasFilesOfItsOwnAndNoneOnTheHost() throws {
+        var request = request(["web"])
+        request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
+        request.apps[0].capabilitiesToRetain = ["CAP_CHOWN", "CAP_SYS_ADMIN"]
+        let image = try images.image()
+        let pod = try preparation.run(request, images: [image]) { _ in }
+        #expect(try pod.directory.readText("machine-files").contains(" etc/systemd/system/web.service\n"))
+        #expect(!pod.directory.contains("host-files"))
+        #expect(try pod.directory.directory("filter").names() == ["config.json"])
+        let configuration = try RuntimeConfiguration(of: pod)
+        #expect((configuration.stage1, configuration.runtime) == (.nspawn, "/usr/bin/true"))
+        #expect(configuration.capabilities == ["CAP_SYS_ADMIN"])
+        #expect(configuration.userRange == nil)
+        // There is nothing to compile where nothing is filtered.
+        request.insecure = .seccomp
+        #expect(try !preparation.run(request, images: [image]) { _ in }.directory.contains("filter"))
+    }
+
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func podsWithPrivateUsersHaveDifferentOnes() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
+        request.privateUsers = true
+        let image = try images.image()
+        let ranges = try (0..<2).map { _ in
+            let pod = try preparation.run(request, images: [image]) { _ in }
+            return try #require(try RuntimeConfiguration(of: pod).userRange)
+        }
+        #expect(ranges[0] != ranges[1])
+        // systemd's own range for containers.
+        for range in ranges { #expect(range % 65_536 == 0 && (524_288...1_878_982_656).contains(range)) }
+    }
+
+    @Test func theHostsJournalIsRefusedForAMachine() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
+        request.journal = .host
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        #expect(
+            error.message
+                == "stage1 nspawn does not log to the host's journal: its machine has a journal of its own"
+        )
+    }
+
+    @Test(arguments: [.units, .fly] as [RuntimeConfiguration.Stage1])
+    func privateUsersAreRefusedWithoutAMachine(stage1: RuntimeConfiguration.Stage1) throws {
+        var request = request([nil])
+        request.stage1 = stage1
+        request.privateUsers = true
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        let reason = "its apps are units of the host's systemd (try --stage1-name=nspawn)"
+        #expect(error.message == "stage1 \(stage1.rawValue) has no private users: \(reason)")
+    }
+
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func anAppOfAMachineCannotHaveTheNameOfItsUnits() throws {
+        var request = request(["dbus"])
+        request.stage1 = .nspawn
+        request.runtime = "/usr/bin/true"
+        let error = try refusal(request, [try images.image()])
+        #expect(error.message.hasPrefix("an app cannot be called \"dbus\": "))
+    }
+
+    @Test(.disabled(if: Self.hasMachines, "systemd-nspawn and dbus-daemon are installed"))
+    func whatAMachineNeedsOfTheHostIsNamed() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .missingDependency)
+        #expect(error.message.contains(": install the package "))
+    }
+
+    @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))
+    func aRuntimeThatAMachineDoesNotSeeIsRefused() throws {
+        var request = request([nil])
+        request.stage1 = .nspawn
+        let error = try refusal(request, [try images.image()])
+        #expect(error.code == .invalidArgument)
+        #expect(error.message == "stage1 nspawn cannot run /bin/true: its machine has only the host's /usr")
     }
 
     @Test func aBundleHasItsLayersTopmostFirst() throws {

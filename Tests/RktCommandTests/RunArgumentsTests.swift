@@ -101,7 +101,7 @@ internal import Testing
             (["--set-env=A=1", "--set-env=A=2"], "invalid argument \"A=2\" for --set-env: key \"A\" already set"),
             (["--pull-policy=x"], "invalid argument \"x\" for --pull-policy: it must be new, update or never"),
             (["--journal=x"], "invalid argument \"x\" for --journal: it must be host or namespace"),
-            (["--stage1-name=kvm"], "invalid argument \"kvm\" for --stage1-name: it must be units or fly"),
+            (["--stage1-name=kvm"], "invalid argument \"kvm\" for --stage1-name: it must be units, fly or nspawn"),
             (
                 ["--insecure-options=x"],
                 "invalid argument \"x\" for --insecure-options: unknown option \"x\": there are none, image, tls, all"

@@ -106,6 +106,14 @@ case_systemd_analyze() {
     expect_contains "$(systemd-analyze -M "rkt-$UUID" --no-pager blame)" one.service 'systemd-analyze blame'
 }
 
+case_units_of_the_machine_are_verified() {
+    start_living_pod
+    # With the units that the machine has, and none of the host's.
+    expect_status 0 in_machine --setenv=SYSTEMD_UNIT_PATH=/etc/systemd/system \
+        /bin/sh -c 'exec systemd-analyze verify --man=no /etc/systemd/system/*'
+    expect_equal '' "$OUT$ERR" 'systemd-analyze verify'
+}
+
 case_machinectl_shell() {
     start_living_pod
     local seen

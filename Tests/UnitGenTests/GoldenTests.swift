@@ -2,8 +2,8 @@ import Manifests
 import Testing
 import UnitGen
 
-/// What is generated for three pods, as files that can be read: an app in namespaces of its own with few rights, one on
-/// the host's network with many rights and awkward text, and one under fly.
+/// What is generated for four pods, as files that can be read: an app in namespaces of its own with few rights, one on
+/// the host's network with many rights and awkward text, one under fly, and one in a machine.
 @Suite struct GoldenTests {
     @Test(arguments: Samples.names)
     func unitsAreAsRecorded(name: String) throws {
@@ -21,7 +21,7 @@ import UnitGen
     @Test(arguments: Samples.names)
     func journalConfigurationIsAsRecorded(name: String) throws {
         let files = try Samples.pod(name).journalConfiguration()
-        guard name != "host" else {
+        guard !["host", "nspawn"].contains(name) else {
             #expect(files == [])
             return
         }
@@ -36,6 +36,15 @@ import UnitGen
         try Fixtures.expect(files[0].content, isIn: "journald.conf")
         try Fixtures.expect(files[1].content, isIn: "journald-service.conf")
         try Fixtures.expect(files[2].content, isIn: "journald-sync-service.conf")
+    }
+
+    @Test func theMachineIsAsRecorded() throws {
+        let files = try Samples.pod("nspawn").machineRoot()
+        let app = "etc/systemd/system/nspawn.service"
+        try Fixtures.expect(try #require(files.first { $0.path == app }).content, isIn: "nspawn.service")
+        // In one file, each behind a line with its name.
+        let others = files.filter { $0.path != app }.map { "==> \($0.path)\n\($0.content)" }
+        try Fixtures.expect(others.joined(separator: "\n"), isIn: "nspawn.root")
     }
 
     @Test(arguments: Samples.names, [MachineArchitecture.x86, .arm])

@@ -126,7 +126,7 @@ private struct OCICheck {
 
 extension JSONValue {
     /// A member of an object; nil when this is none, or has no such member.
-    fileprivate subscript(name: String) -> JSONValue? {
+    subscript(name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members[name]
     }

@@ -4,7 +4,7 @@ import UnitGen
 
 /// Plans of pods that tests share.
 enum Samples {
-    static let names = ["redis", "host", "fly"]
+    static let names = ["redis", "host", "fly", "nspawn"]
 
     static func uuid() throws -> PodUUID { try #require(PodUUID("6bbdc6d3-2d4b-4d2f-8b5a-0f9b5a3c7e11")) }
 
@@ -12,8 +12,8 @@ enum Samples {
         PodPlan(
             uuid: try uuid(),
             hostname: "rkt-\(try uuid())",
-            stage1: name == "fly" ? .fly : .units,
-            network: name == "redis" ? .none : .host,
+            stage1: ["fly": .fly, "nspawn": .nspawn][name] ?? .units,
+            network: ["redis", "nspawn"].contains(name) ? .none : .host,
             journal: name == "host" ? .host : .namespace(maximumUse: 64 << 20),
             dataDirectory: "/var/lib/rkt",
             podInit: "/usr/lib/rkt/pod-init",
@@ -48,6 +48,8 @@ enum Samples {
             app.hidesPaths = false
             app.noNewPrivileges = false
             app.stopSignal = 37
+        // With what an app has by default.
+        case "nspawn": break
         default:
             app.environment.removeLast()
             app.filtersSystemCalls = false

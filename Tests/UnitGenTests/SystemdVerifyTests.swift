@@ -28,9 +28,17 @@ struct SystemdVerifyTests {
         return pod
     }
 
-    @Test(arguments: Samples.names)
+    @Test(arguments: Samples.names.filter { $0 != "nspawn" })
     func recordedUnitsAreAccepted(name: String) throws {
         let units = try startable(Samples.pod(name)).units().map { ($0.name, $0.file.description) }
+        #expect(try verify(units) == "")
+    }
+
+    @Test func unitsOfAMachineAreAccepted() throws {
+        let units = try MachineUnitsTests.units(of: Samples.pod("nspawn")).map { name, text in
+            // Not every host has all that a machine starts, and the launcher is nowhere but in there.
+            (name, text.replacing(/(?m)^(ExecStart|ExecStopPost)=([-+:]*)[^ \n]+/) { "\($0.1)=\($0.2)/bin/true" })
+        }
         #expect(try verify(units) == "")
     }
 
