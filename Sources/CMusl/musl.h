@@ -116,6 +116,7 @@ ssize_t readlinkat(int directory, const char *path, char *buffer, size_t size);
 int mkfifoat(int directory, const char *path, mode_t mode);
 int faccessat(int directory, const char *path, int mode, int flags);
 int chdir(const char *path);
+int lchown(const char *path, unsigned user, unsigned group);
 int flock(int fd, int operation);
 
 struct file_owner {
@@ -250,7 +251,7 @@ static inline int change_mounts(int tree, unsigned long set, int user_namespace)
     } change = {set | (user_namespace >= 0 ? 0x00100000 : 0), 0, 0, user_namespace >= 0 ? (unsigned)user_namespace : 0};
     return (int)syscall(442, tree, "", 0x1000 | 0x8000, &change, sizeof change);
 }
-static const unsigned long MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4;
+static const unsigned long MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_NOEXEC = 8;
 // move_mount(2): attaches a detached tree.
 static inline int attach_tree(int tree, const char *target) {
     long syscall(long, ...);

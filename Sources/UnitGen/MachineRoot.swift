@@ -58,13 +58,16 @@ extension PodPlan {
                 path: "etc/passwd",
                 content: Self.text([
                     "root:x:0:0:root:/root:/bin/sh", "messagebus:x:100:100:D-Bus:/nonexistent:\(nologin)",
+                    // As others than Debian call it.
+                    "dbus:x:100:100:D-Bus:/nonexistent:\(nologin)",
                     "nobody:x:65534:65534:nobody:/nonexistent:\(nologin)",
                 ])
             ),
             GeneratedFile(
                 path: "etc/group",
                 content: Self.text([
-                    "root:x:0:", "tty:x:5:", "messagebus:x:100:", "systemd-journal:x:101:", "nogroup:x:65534:",
+                    "root:x:0:", "tty:x:5:", "messagebus:x:100:", "dbus:x:100:", "systemd-journal:x:101:",
+                    "nogroup:x:65534:",
                 ])
             ),
             // Nobody has a password: `machinectl shell` asks for none, and `machinectl login` lets nobody in without.

@@ -10,7 +10,7 @@ struct MachineRoot {
     private let root: Text
     /// The host's id that is root's in the machine, where it has users of its own; else 0.
     private let base: UInt32
-    /// The user namespace by which files that are kept on the host are the machine's; -1 for none.
+    /// The user namespace by which the files of images and apps are the machine's; -1 for none.
     private let mapping: Int32
 
     init(_ pod: PodRecords, _ configuration: PodConfiguration, apps: [Text]) {
@@ -45,8 +45,13 @@ struct MachineRoot {
         // By its name: the kernel attaches nothing that was found in another mount namespace.
         guard let launcher = link(Text("/proc/self/exe")) else { fail(Text("finding pod-init")) }
         attach(launcher, to: root + "/rkt/pod-init", attributes: MOUNT_ATTR_RDONLY)
-        attach(pod.path + "/status", to: root + "/rkt/status", mapping: mapping)
-        attach(pod.ensureJournal(host: false), to: root + "/var/log/journal/" + pod.machineID, mapping: mapping)
+        if base > 0 {
+            let status = openFile(in: pod.directory, Text("status"), O_RDONLY | O_DIRECTORY)
+            forEachEntry(of: status) { name, _ in give(pod.path + "/status/" + name) }
+            _ = close(status)
+        }
+        attachOwn(pod.path + "/status", to: root + "/rkt/status")
+        attachOwn(pod.ensureJournal(host: false), to: root + "/var/log/journal/" + pod.machineID)
         let isTemporary = exists(in: pod.directory, Text("temporary"))
         for bundle in bundles { mountApp(bundle.name, on: bundle.mounted + "/rootfs", isTemporary: isTemporary) }
     }
@@ -145,24 +150,28 @@ struct MachineRoot {
         check(result, Text("mounting ") + target)
     }
 
+    /// Mounts a directory of the host that the machine writes to. Where the machine has users of its own, the directory is
+    /// theirs on the disk too: with mapped ids, a set-uid program that the machine's root leaves there would be the host's
+    /// root's.
+    private func attachOwn(_ directory: Text, to target: Text) {
+        if base > 0 { give(directory) }
+        attach(directory, to: target, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+    }
+
+    private func give(_ path: Text) {
+        check(path.withCString { lchown($0, base, .max) }, Text("giving ") + path + " to the machine")
+    }
+
     private func attach(_ source: StaticString, to target: Text, attributes: UInt, recursively: Bool) {
         attach(Text(source), to: target, attributes: attributes, recursively: recursively)
     }
 
-    private func attach(
-        _ source: Text,
-        to target: Text,
-        attributes: UInt = 0,
-        recursively: Bool = false,
-        mapping: Int32 = -1
-    ) {
+    private func attach(_ source: Text, to target: Text, attributes: UInt, recursively: Bool = false) {
         let tree = source.withCString {
             recursively ? detached_trees(AT_FDCWD, $0) : detached_tree(AT_FDCWD, $0)
         }
         check(tree, Text("taking ") + source)
-        if attributes != 0 || mapping >= 0 {
-            check(change_mounts(tree, attributes, mapping), Text("preparing the mount of ") + source)
-        }
+        check(change_mounts(tree, attributes, -1), Text("preparing the mount of ") + source)
         check(target.withCString { attach_tree(tree, $0) }, Text("mounting ") + source + " on " + target)
         _ = close(tree)
     }

@@ -33,6 +33,11 @@ struct MachineStart {
         }
         start.clock.mark("hand-over")
         start.passOnMessages()
+        // Called off while nobody listened: systemd-nspawn has not got the signal.
+        if PodStart.isReadable(termination) {
+            PodState.markStopping(pod.directory)
+            _ = signal_process(start.process, SIGTERM)
+        }
         pod.startIsOver()
         _exit(0)
     }
@@ -140,10 +145,11 @@ struct MachineStart {
         return isReady
     }
 
-    /// The machine is down. Where all apps had started that was all; else it has said why, or its app has.
+    /// The machine is down. Where all apps had started and have ended that was all; else it has said why, or its app has.
     private func finish() -> Never {
-        let status = pod.exitStatus
-        if apps.allSatisfy({ exists(in: pod.directory, Text("status/") + PodState.started + $0) }) {
+        let status = pod.processStatus
+        let hasStarted = apps.allSatisfy { exists(in: pod.directory, Text("status/") + PodState.started + $0) }
+        if hasStarted, apps.allSatisfy({ pod.hasEnded($0) }) {
             Notify.send(Text("READY=1"))
             pod.startIsOver()
             _exit(status)

@@ -47,9 +47,14 @@ struct Nspawn {
             Text("--setenv=SYSTEMD_GENERATOR_PATH=/nonexistent"),
             Text("--setenv=SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/nonexistent"),
         ]
+        // Not that of `pod@.service`, which protects what is small.
+        options.append(Text("--oom-score-adjust=0"))
         if configuration.hasOwnNetwork { options.append(Text("--private-network")) }
         if let capabilities = configuration.optional("Capabilities") {
             options.append(Text("--capability=") + Text(capabilities))
+        } else {
+            // A file that cannot be removed would keep the pod from being so.
+            options.append(Text("--drop-capability=CAP_LINUX_IMMUTABLE"))
         }
         if let base = configuration.optional("UserRange") {
             options.append(Text("--private-users=") + Text(base) + ":65536")

@@ -190,8 +190,6 @@ enum PodInit {
         while poll(&handedOver, 1, -1) < 0 {}
         // systemd need not run ExecStop= any more: there is nothing left to stop.
         _ = write(notifySocket, "STOPPING=1", 10)
-        // With 133 a machine reboots, by systemd-nspawn's convention: `pod@.service` starts the pod again then.
-        let status = PodState.exitStatus(podDirectory)
-        _exit(status == 133 ? 1 : status)
+        _exit(PodState.processStatus(podDirectory))
     }
 }

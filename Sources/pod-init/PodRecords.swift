@@ -31,7 +31,7 @@ struct PodRecords {
             refuse(Text("there is no pod \"") + uuid + "\" in " + data)
         }
         // A pod that is a machine is restarted with its lock, which systemd has kept for it.
-        let kept = getenv("LISTEN_FDS") == nil ? -1 : duplicate(3, 4)
+        let kept = keptLock(directory)
         let lock =
             kept >= 0
             ? kept : Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
@@ -48,6 +48,15 @@ struct PodRecords {
             check(moved, Text("moving ") + prepared)
         }
         return PodRecords(uuid: uuid, path: path, directory: directory, lock: lock, isLockKept: kept >= 0)
+    }
+
+    /// The lock that systemd hands over with a restart; -1 when it does not.
+    private static func keptLock(_ directory: Int32) -> Int32 {
+        guard exists(in: directory, Text("machine-files")), let names = getenv("LISTEN_FDNAMES"), equal(names, "lock")
+        else { return -1 }
+        let lock = duplicate(3, 4)
+        _ = close(3)
+        return lock
     }
 
     /// Whether a pod is a machine that has been started and whose init is gone.
@@ -83,7 +92,16 @@ struct PodRecords {
         remove(in: directory, Text("pid"))
         makeDirectory(in: directory, Text("status"), mode: 0o750)
         let status = openFile(in: directory, Text("status"), O_RDONLY | O_DIRECTORY)
-        forEachEntry(of: status) { name, _ in remove(in: status, name) }
+        forEachEntry(of: status) { name, kind in
+            // A machine may have made a directory; it goes with the pod.
+            let isDirectory = kind == 4
+            if isDirectory {
+                let aside = Text("left-") + getpid() + "-" + name
+                _ = name.withCString { from in aside.withCString { renameat(status, from, directory, $0) } }
+            } else {
+                remove(in: status, name)
+            }
+        }
         for name in apps + [Text("EXIT")] {
             writeFile(in: status, Text(".") + name, Text(Self.emptyRecord), mode: 0o640)
         }
@@ -148,6 +166,8 @@ struct PodRecords {
 
     /// The pod's exit status: that of the first app that failed, else 0.
     var exitStatus: Int32 { PodState.exitStatus(directory) }
+    /// The same, for a process.
+    var processStatus: Int32 { PodState.processStatus(directory) }
 
     /// The start is over, one way or the other: launchers no longer wait, and ends are no longer left to it.
     func startIsOver() {

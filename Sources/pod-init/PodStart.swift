@@ -58,7 +58,7 @@ enum PodStart {
 
     /// Ends with the status of the app that is to blame, if one is.
     private static func fail(_ pod: PodRecords) -> Never {
-        let status = pod.exitStatus
+        let status = pod.processStatus
         giveUp(pod)
         _exit(status == 0 ? ExitStatus.setup : status)
     }

@@ -7,6 +7,13 @@ enum PodState {
         record(in: podDirectory, Text("status/EXIT")) ?? 0
     }
 
+    /// The pod's exit status as that of a process of `pod@.service`. With 133 a machine reboots, by systemd-nspawn's
+    /// convention: that unit starts the pod again then.
+    static func processStatus(_ podDirectory: Int32) -> Int32 {
+        let status = exitStatus(podDirectory)
+        return status == 133 || status > 255 ? 1 : status
+    }
+
     /// Notes that the pod has been asked to stop: what its apps end with from now on is no failure of the pod.
     static func markStopping(_ podDirectory: Int32) {
         let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK

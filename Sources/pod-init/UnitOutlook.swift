@@ -23,13 +23,15 @@ struct UnitOutlook {
     init(of unit: Text, code: Int32, isInMachine: Bool) {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
-        let manager = Text("/org/freedesktop/systemd1")
+        let shutdown = SystemdUnit.path(Text("shutdown.target"))
         let questions = [
             BusCall.property(path, Self.unitInterface, "Job"),
             BusCall.property(path, Self.serviceInterface, "Restart"),
             BusCall.property(path, Self.serviceInterface, "RestartPreventExitStatus"),
             BusCall.property(path, Self.serviceInterface, "RestartForceExitStatus"),
-            BusCall.property(manager, "org.freedesktop.systemd1.Manager", "SystemState"),
+            // Whether the systemd of a machine is about to end; its own word for that comes only after it has booted.
+            BusCall.property(shutdown, Self.unitInterface, "ActiveState"),
+            BusCall.property(shutdown, Self.unitInterface, "Job"),
         ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
@@ -39,7 +41,8 @@ struct UnitOutlook {
         }
         systemd = connection
         if isInMachine {
-            isMachineStopping = asked[4].flatMap(SystemdUnit.string).map { equal($0, "stopping") } ?? false
+            let isShut = asked[4].flatMap(SystemdUnit.string).map { equal($0, "active") } ?? false
+            isMachineStopping = isShut || asked[5].flatMap(SystemdUnit.job) != nil
         }
         guard let job = asked[0].flatMap(SystemdUnit.job) else {
             let isExit = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false

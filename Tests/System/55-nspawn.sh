@@ -36,6 +36,45 @@ case_app_that_fails_at_once_has_been_started() {
     expect_status 254 run_pod --detach
 }
 
+case_status_133_of_an_app_is_no_reboot() {
+    # Such a pod may be down before it has come up.
+    local number
+    app one 'exit 133'
+    for number in 1 2 3; do
+        expect_status 133 run_pod --uuid-file-save="$WORK/uuid"
+        UUID=$(<"$WORK/uuid")
+        expect_equal 0 "$(property "pod@$UUID" NRestarts)" "restarts of pod number $number"
+    done
+}
+
+case_apps_are_not_protected_when_memory_is_short() {
+    app one 'cat /proc/self/oom_score_adj'
+    expect_status 0 run_pod
+    expect_match "$OUT" ': 0$' 'the score'
+}
+
+case_what_the_machine_leaves_on_the_host_is_not_the_hosts_roots() {
+    $HAS_USERS || skip 'without private users root in the machine is root on the host'
+    start_living_pod
+    in_machine sh -c 'cp /bin/busybox /rkt/status/x 2>/dev/null || cp /usr/bin/true /rkt/status/x
+        chmod 4755 /rkt/status/x; cp -p /rkt/status/x "/var/log/journal/$(cat /etc/machine-id)/x"'
+    local file
+    for file in "$DATA/pods/run/$UUID/status/x" "$(journal_directory)/x"; do
+        [[ $(stat --format=%u "$file") -ge 65536 ]] || fail "$file is of user $(stat --format=%u "$file")"
+    done
+    expect_status 32 in_machine mount -o remount,bind,rw /usr
+}
+
+case_records_that_a_machine_has_spoilt() {
+    start_living_pod
+    in_machine sh -c 'mkdir -p /rkt/status/x/y; ln -s /etc/shadow /rkt/status/z'
+    rkt stop "$UUID" >/dev/null
+    expect_status 0 systemctl start "pod@$UUID"
+    wait_for_line ready one 2
+    expect_status 0 rkt stop "$UUID"
+    expect_status 0 rkt rm "$UUID"
+}
+
 case_status_and_list_tell_the_stage1() {
     start_living_pod
     expect_contains "$(rkt status "$UUID")" 'stage1=nspawn' 'rkt status'
@@ -168,7 +207,9 @@ case_machinectl_reboots_the_pod() {
     expect_status 0 machinectl reboot "rkt-$UUID"
     wait_for_line ready one 2
     expect_equal running "$(state_of)" state
-    [[ $(rkt status "$UUID" | sed -n 's/^pid=//p') != "$before" ]] || fail 'the same process'
+    local after
+    after=$(rkt status "$UUID" | sed -n 's/^pid=//p')
+    [[ -n $after && $after != "$before" ]] || fail "the process was $before and is '$after'"
     expect_status 0 rkt stop "$UUID"
     expect_equal exited "$(state_of)" 'state after stop'
     expect_equal 0 "$(app_status one)" 'status of the app'
@@ -210,6 +251,8 @@ case_kill_of_nspawn() {
     start_living_pod
     systemctl kill --kill-whom=main --signal=KILL "pod@$UUID"
     wait_for_end
+    # It counts as down when its init is; systemd sees to what is left.
+    systemctl stop "pod@$UUID"
     expect_equal exited "$(state_of)" state
     expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
     expect_equal '' "$(machinectl list --no-legend)" 'machines'
