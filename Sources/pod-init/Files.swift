@@ -39,6 +39,11 @@ func exists(in directory: Int32, _ name: Text) -> Bool {
     name.withCString { faccessat(directory, $0, 0, 0) == 0 }
 }
 
+/// Whether a path leads to something that can be executed.
+func isExecutable(_ path: Text) -> Bool {
+    path.withCString { faccessat(AT_FDCWD, $0, 1, 0) == 0 }
+}
+
 /// Makes a directory unless it is there.
 func makeDirectory(in directory: Int32 = AT_FDCWD, _ path: Text, mode: mode_t = 0o755) {
     if path.withCString({ mkdirat(directory, $0, mode) }) < 0, __errno_location().pointee != EEXIST {

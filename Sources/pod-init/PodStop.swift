@@ -9,7 +9,9 @@ enum PodStop {
         // One that has ended and was removed meanwhile has nothing left to stop.
         guard let pod = openIfThere(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY) else { _exit(0) }
         if PodState.allEnded(pod) { _exit(0) }
-        if PodConfiguration(in: pod).isMachine { stopMachine(pod) }
+        let configuration = PodConfiguration(in: pod)
+        if configuration.isMachine { stopMachine(pod) }
+        if configuration.isImage { Stage1Stop.run(pod, uuid: uuid, configuration: configuration) }
         PodState.markStopping(pod)
         if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }
         var status: Int32 = 0
