@@ -15,6 +15,8 @@ public import Manifests
 /// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
+/// | `stage1/` | where an image runs the pod: its `manifest`, `layers`, `upper/`, `work/`, `rootfs/` and arguments | prepare |
+/// | `appsinfo/APP/manifest` | there too, the manifest of the app's image | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
 /// | `gate` | a named pipe at which launchers wait for the init | run, pod-start |
