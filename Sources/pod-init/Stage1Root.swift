@@ -40,19 +40,22 @@ struct Stage1Root {
         configuration.optional(key).map { directory + "/rootfs" + Text($0) }
     }
 
+    /// The arguments in a file of the stage1's directory, a line each.
+    func arguments(_ list: StaticString) -> [Text] {
+        guard let lines = contents(directory + "/" + list) else { fail(Text("reading the stage1's arguments")) }
+        return lines.split(separator: 10).map { Text($0) }
+    }
+
     /// Becomes an entry point.
     ///
     /// - Parameters:
     ///   - program: Its path.
-    ///   - list: The file in the stage1's directory with its arguments, a line each, if it has some.
-    ///   - uuid: The pod, which is the last argument.
+    ///   - words: Its arguments, without the pod's UUID at the end.
+    ///   - uuid: The pod.
     ///   - lock: The open file with the pod's lock, which it is to keep open.
-    func become(_ program: Text, arguments list: StaticString?, uuid: UnsafePointer<CChar>, lock: Int32? = nil) -> Never {
+    func become(_ program: Text, _ words: [Text], uuid: UnsafePointer<CChar>, lock: Int32? = nil) -> Never {
         var arguments: [UnsafeMutablePointer<CChar>?] = [program.leaked()]
-        if let list {
-            guard let lines = contents(directory + "/" + list) else { fail(Text("reading the stage1's arguments")) }
-            for line in lines.split(separator: 10) { arguments.append(Text(line).leaked()) }
-        }
+        for word in words { arguments.append(word.leaked()) }
         arguments += [Text(uuid).leaked(), nil]
 
         var environment: [UnsafeMutablePointer<CChar>?] = []

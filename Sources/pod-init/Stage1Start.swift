@@ -27,7 +27,7 @@ enum Stage1Start {
         }
         Notify.send(Text("READY=1"))
         pod.startIsOver()
-        stage1.become(program, arguments: "run-arguments", uuid: pod.uuid, lock: pod.lock)
+        stage1.become(program, stage1.arguments("run-arguments"), uuid: pod.uuid, lock: pod.lock)
     }
 }
 
@@ -43,6 +43,6 @@ enum Stage1Collection {
         let stage1 = Stage1Root(path, PodConfiguration(in: pod))
         guard let program = stage1.program("Stage1GC") else { _exit(0) }
         stage1.mount(isTemporary: exists(in: pod, Text("temporary")))
-        stage1.become(program, arguments: "gc-arguments", uuid: arguments[1])
+        stage1.become(program, stage1.arguments("gc-arguments"), uuid: arguments[1])
     }
 }

@@ -2,7 +2,7 @@ import CMusl
 
 /// ExecStop= of a pod whose stage1 is an image: has the stage1 end the pod, unless it has ended by itself, and records how it
 /// ended.
-enum Stage1Stop {
+struct Stage1Stop {
     static func run(_ pod: Int32, uuid: UnsafePointer<CChar>, configuration: PodConfiguration) -> Never {
         Role.name = "pod-stop"
         guard let main = getenv("MAINPID").flatMap({ parseNumber($0) }), main > 0 else {
@@ -10,49 +10,55 @@ enum Stage1Stop {
             record(in: pod, isAsked ? 0 : AppEnd.exitCode())
         }
         PodState.markStopping(pod)
-        let process = process_descriptor(main)
-        if process >= 0 { end(process, uuid: uuid, configuration: configuration) }
+        let stop = Stage1Stop(process: process_descriptor(main), isForced: exists(in: pod, Text("status/FORCE")))
+        if stop.process >= 0, !stop.end(uuid, configuration) { record(in: pod, SIGKILL) }
         // How it ended, only systemd knows; it was asked to.
         record(in: pod, 0)
     }
 
-    /// Less than systemd gives this program (TimeoutStopSec=), in milliseconds.
-    private static let patience: Int32 = 110_000
+    /// The stage1's main process.
+    private let process: Int32
+    /// Whether nothing is to be waited for.
+    private let isForced: Bool
 
-    /// Ends a stage1's main process.
-    private static func end(_ process: Int32, uuid: UnsafePointer<CChar>, configuration: PodConfiguration) {
-        let deadline = monotonic_time() + UInt(patience) * 1000
-        if !ask(process, uuid: uuid, configuration: configuration, until: deadline) {
-            _ = signal_process(process, SIGTERM)
-        }
-        if wait(for: process, until: deadline) { return }
-        report(Text("the pod does not end: it is killed"))
+    /// How long the pod has: less than systemd gives this program (TimeoutStopSec=).
+    private var patience: UInt { isForced ? 10_000_000 : 110_000_000 }
+
+    /// Ends the main process.
+    ///
+    /// - Parameters:
+    ///   - uuid: The pod.
+    ///   - configuration: What its `runtime-config` says.
+    /// - Returns: Whether it has ended without being killed.
+    private func end(_ uuid: UnsafePointer<CChar>, _ configuration: PodConfiguration) -> Bool {
+        let deadline = monotonic_time() + patience
+        if !ask(uuid, configuration, until: deadline), !isForced { _ = signal_process(process, SIGTERM) }
+        if isForced ? Self.hasEnded(process) : Self.wait(for: process, until: deadline) { return true }
+        if !isForced { report(Text("the pod does not end: it is killed")) }
         _ = signal_process(process, SIGKILL)
-        _ = wait(for: process, until: monotonic_time() + 5_000_000)
+        _ = Self.wait(for: process, until: monotonic_time() + 5_000_000)
+        return false
     }
 
     /// Runs the entry point that stops a pod where the stage1 has mounted its root; whether there is one and all went well.
-    private static func ask(
-        _ process: Int32,
-        uuid: UnsafePointer<CChar>,
-        configuration: PodConfiguration,
-        until deadline: UInt
-    ) -> Bool {
+    private func ask(_ uuid: UnsafePointer<CChar>, _ configuration: PodConfiguration, until deadline: UInt) -> Bool {
         guard let path = link(Text("/run/rkt/pods/") + uuid) else { return false }
         let stage1 = Stage1Root(path, configuration)
         guard let program = stage1.program("Stage1Stop") else { return false }
         let child = check(fork(), Text("forking"))
         if child == 0 {
             check(setns(process, CLONE_NEWNS), Text("entering the pod's mount namespace"))
-            stage1.become(program, arguments: nil, uuid: uuid)
+            stage1.become(program, isForced ? [Text("--force")] : [], uuid: uuid)
         }
         let held = process_descriptor(child)
-        guard held >= 0, wait(for: held, until: deadline) else { return false }
+        guard held >= 0, Self.wait(for: held, until: deadline) else { return false }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, __errno_location().pointee == EINTR {}
         if status != 0 { report(Text("the stage1's entry point ") + program + " has failed") }
         return status == 0
     }
+
+    private static func hasEnded(_ process: Int32) -> Bool { PodStart.isReadable(process) }
 
     private static func wait(for process: Int32, until deadline: UInt) -> Bool {
         while true {

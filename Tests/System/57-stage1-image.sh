@@ -28,11 +28,15 @@ JSON
 echo x >>stage1/rootfs/starts
 app=$(ls appsinfo | head -n 1)
 cmp "appsinfo/$app/manifest" "stage1/rootfs/opt/stage2/$app/manifest" || exit 99
-eval "set -- $(sed 's/.*"exec":\[\([^]]*\)\].*/\1/; s/,/ /g' pod)"
+eval "set -- '$(sed "s/.*\"exec\":\[\"\(.*\)\"\],\"group\".*/\1/; s/\",\"/' '/g" pod | sed 's/\\"/"/g')'"
 chroot "stage1/rootfs/opt/stage2/$app/rootfs" "$@" &
-trap 'kill $!' TERM
-wait $!
+child=$!
+trap 'kill $child' TERM
+trap 'echo asked; kill $child' USR1
+wait $child
 status=$?
+# A signal ends the first wait.
+[ $status -lt 128 ] || { wait $child; status=$?; }
 echo $status >"stage1/rootfs/rkt/status/$app"
 exit $status
 SCRIPT
@@ -40,10 +44,8 @@ SCRIPT
 #!/bin/sh
 echo "$0 in $(pwd): $* $(ls -d stage1/rootfs/opt/stage2/*/rootfs/bin)" >/run/rkt-test-stop
 echo 'stopped by the stage1'
-touch stop-wanted
-kill -USR1 "$(cat pid)" 2>/dev/null || kill "$(cat pid)"
+kill -USR1 "$(cat pid)"
 SCRIPT
-    sed -i "s/^trap .*/&; trap 'echo asked; kill \$!' USR1/" "$tree/rootfs/init"
     cat >"$tree/rootfs/gc" <<'SCRIPT'
 #!/bin/sh
 echo "$0 in $(pwd): $* $(wc -l <stage1/rootfs/starts)" >/run/rkt-test-gc
@@ -71,10 +73,11 @@ recorded() { sed -n "s/^$1=//p" "$(pod_directory)/record"; }
 
 # wait_for_journal TEXT: returns when the pod's unit has logged it.
 wait_for_journal() {
-    local line log
+    local line log reader
     exec {log}< <(exec rkt logs --follow "$UUID")
+    reader=$!
     while IFS= read -r -t 60 -u "$log" line; do
-        [[ $line != *"$1"* ]] || { kill $!; exec {log}<&-; return; }
+        [[ $line != *"$1"* ]] || { kill "$reader"; exec {log}<&-; return; }
     done
     fail "no line with '$1'"
 }
@@ -97,15 +100,15 @@ stage1_json() { echo "{\"rktKind\":\"stage1\",\"rktVersion\":\"v1\"$1}"; }
 
 case_runs_in_the_foreground() {
     stage1
-    app one 'echo hello from $0; ls /proc | wc -l; exit 7'
+    app one 'echo hello; ls /proc; echo end; exit 7'
     expect_status 7 run_image --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
-    expect_match "$OUT" '^stage1\[[0-9]+\]: hello from /bin/sh' 'what was printed'
-    # Nothing is mounted in the app's root but that root.
-    expect_match "$OUT" $'\n''stage1\[[0-9]+\]: 0$' 'what was printed'
+    expect_match "$OUT" '^stage1\[[0-9]+\]: hello' 'what was printed'
+    # The stage1 mounts what it wants for the app: nothing.
+    expect_equal 2 "$(wc -l <<<"$OUT")" 'lines'
     expect_equal exited "$(state_of)" state
     expect_equal 7 "$(app_status one)" 'status of the app'
-    expect_contains "$(journalctl --output=cat -u "pod@$UUID")" 'hello from' 'the journal of the unit'
+    expect_contains "$(journalctl --output=cat -u "pod@$UUID")" hello 'the journal of the unit'
     expect_equal '' "$(mounts_of_rkt)" 'mounts'
     expect_equal '' "$(systemctl list-units --plain --no-legend "rkt-$UUID*")" 'units of apps'
 }
@@ -199,6 +202,14 @@ case_stop_by_systemctl_and_by_force() {
     expect_status 0 rkt stop --force "$UUID"
     expect_equal exited "$(state_of)" state
     expect_equal 9 "$(app_status one)" 'status of the app'
+    STAGE1_FILE=$WORK/stop.aci
+    make_stage1 "$STAGE1_FILE" 6 run=/init stop=/stop
+    start_image
+    wait_for_journal ready
+    expect_status 0 rkt stop --force "$UUID"
+    expect_contains "$(</run/rkt-test-stop)" ": --force $UUID " 'how stop was run'
+    expect_equal 9 "$(app_status one)" 'status of the app'
+    stage1
     APP=()
     app one "$LIVES"
     start_image
@@ -208,14 +219,24 @@ case_stop_by_systemctl_and_by_force() {
     expect_equal inactive "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
 }
 
+case_detached_failure() {
+    stage1
+    app one 'exit 6'
+    start_image
+    rkt status --wait=60s "$UUID" >/dev/null
+    expect_equal 6 "$(app_status one)" 'status of the app'
+    expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+}
+
 case_interrupt_stops_the_pod() {
     stage1
     app one "$LIVES"
     env --default-signal=INT rkt --insecure-options=image run --stage1-path="$STAGE1_FILE" \
         --uuid-file-save="$WORK/uuid" "${APP[@]}" >"$WORK/output" &
-    wait_for_text "$WORK/output" ready $!
-    kill -INT $!
-    wait $! || true
+    RKT_PID=$!
+    wait_for_text "$WORK/output" ready "$RKT_PID"
+    kill -INT "$RKT_PID"
+    wait "$RKT_PID" || true
     UUID=$(<"$WORK/uuid")
     expect_equal exited "$(state_of)" state
     expect_contains "$(<"$WORK/output")" ending 'what was printed'
@@ -254,13 +275,13 @@ case_prepared_pod_that_never_ran_has_nothing_to_clean_up() {
 
 case_exited_pod_starts_again() {
     stage1
-    app one 'echo x >>/starts; n=$(wc -l </starts); echo start $n; [ $n -gt 1 ] || exit 5'
+    app one 'if [ -e /started ]; then echo again; exit 0; fi; echo >/started; exit 5'
     expect_status 5 run_image --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
     expect_equal 5 "$(app_status one)" 'status of the app'
     systemctl start "pod@$UUID"
     wait_for_end
-    expect_contains "$(rkt logs "$UUID")" 'start 2' 'the log'
+    expect_contains "$(rkt logs "$UUID")" again 'the log'
     expect_equal 0 "$(app_status one)" 'status of the app'
     expect_equal 2 "$(wc -l <"$(pod_directory)/stage1/upper/starts")" 'starts that the stage1 counted'
 }
@@ -295,7 +316,7 @@ case_images_of_the_installation_need_no_signature() {
     expect_status 4 rkt run --stage1-from-dir=some.aci "${APP[@]}"
     expect_status 4 rkt run --stage1-path="$place/some.aci" "${APP[@]}"
     refused sign rkt run --stage1-from-dir=elsewhere.aci "${APP[@]}"
-    refused sign rkt run --stage1-from-dir="../../../../$STAGE1_FILE" "${APP[@]}"
+    refused sign rkt run --stage1-from-dir="../../../../..$STAGE1_FILE" "${APP[@]}"
     rm -r "$place"
 }
 

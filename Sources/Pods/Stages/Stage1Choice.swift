@@ -25,7 +25,8 @@ public enum Stage1Choice: Sendable, Equatable {
             switch self {
             case .name(let text): "\(text.debugDescription) from the store"
             case .id(let text): "with ID \(text.debugDescription)"
-            case .file(let path), .sibling(let path): path
+            case .file(let path): path
+            case .sibling(let name): "\(name.debugDescription) of rkt's stage1-images"
             case .configured(let name?, let location?): "\(name.debugDescription) or \(location) of the configuration"
             case .configured(let name?, nil): "\(name.debugDescription) of the configuration"
             case .configured(nil, let location): "\(location ?? "") of the configuration"
