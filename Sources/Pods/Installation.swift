@@ -28,7 +28,9 @@ public struct Installation: Sendable {
     }
 
     /// The directory of the stage1 images that came with this installation.
-    public var stage1Images: String { podInit.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/stage1-images" }
+    public var stage1Images: String {
+        podInit.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/stage1-images"
+    }
 
     /// Whether a file is below a directory, wherever links lead.
     static func isFile(_ path: String, below directory: String) -> Bool {

@@ -25,7 +25,9 @@ enum PodStart {
         if configuration.isMachine {
             MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination)
         }
-        if configuration.isImage { Stage1Start.run(pod, configuration: configuration, apps: apps, termination: termination) }
+        if configuration.isImage {
+            Stage1Start.run(pod, configuration: configuration, apps: apps, termination: termination)
+        }
         HostFiles("host-files", of: pod).install(to: Text("/run"))
         let journal =
             equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal(host: true) : nil

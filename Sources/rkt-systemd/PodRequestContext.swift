@@ -35,7 +35,9 @@ struct PodRequestContext {
         request.hostname = flags.string("hostname")
         request.network = flags.string("net") == "host" ? .host : .none
         request.journal = flags.string("journal") == "host" ? .host : .namespace
-        stage1 = try RunFlags.stage1(flags) ?? Stage1Settings(directories: Self.directories(flags)).choice() ?? .builtIn(.units)
+        stage1 =
+            try RunFlags.stage1(flags) ?? Stage1Settings(directories: Self.directories(flags)).choice()
+            ?? .builtIn(.units)
         switch stage1 {
         case .builtIn(let own): request.stage1 = own
         case .image: request.stage1 = .image

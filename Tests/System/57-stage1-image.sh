@@ -65,7 +65,7 @@ stage1() {
 
 run_image() { rkt --insecure-options=image run --stage1-path="$STAGE1_FILE" "$@" "${APP[@]}"; }
 
-start_image() { UUID=$(run_image --detach "$@") || fail "rkt run --detach ended with $?"; }
+start_image() { UUID=$(run_image --detach) || fail "rkt run --detach ended with $?"; }
 
 pod_directory() { echo "$DATA/pods/run/$UUID"; }
 
@@ -251,7 +251,7 @@ case_gc_failure_keeps_the_pod() {
     expect_status 254 rkt rm "$UUID"
     expect_contains "$ERR" 'the entry point gc of stage1 example.com/stage1:1.0.6 ended with status 3' 'the error'
     expect_contains "$ERR" 'cleaned by the stage1' 'what gc printed'
-    expect_equal exited-garbage "$(ls -d "$DATA"/pods/*/"$UUID" | cut -d/ -f6)" 'where the pod is'
+    expect_equal exited-garbage "$(find "$DATA/pods" -mindepth 2 -maxdepth 2 -name "$UUID" | cut -d/ -f6)" 'where the pod is'
     rm /run/rkt-test-gc-status /run/rkt-test-gc
     expect_status 0 rkt gc --grace-period=0s
     [[ -s /run/rkt-test-gc ]] || fail 'gc was not run again'

@@ -76,7 +76,9 @@ public enum Stage1Choice: Sendable, Equatable {
     /// - Returns: An absolute path.
     /// - Throws: ``RktError`` with `unsupported` for what is not on this machine, `invalidArgument` for what is no URL.
     static func path(ofURL url: String) throws -> String {
-        guard let colon = url.range(of: "://") else { throw RktError(.invalidArgument, "it must be a URL: file://PATH") }
+        guard let colon = url.range(of: "://") else {
+            throw RktError(.invalidArgument, "it must be a URL: file://PATH")
+        }
         let scheme = url[..<colon.lowerBound].lowercased()
         guard scheme == "file" else {
             guard ["http", "https", "docker"].contains(scheme) else {

@@ -149,7 +149,10 @@ public struct Stage1Image: Sendable {
         try stage1.writeInPlace("manifest", image.manifest, mode: 0o640)
         func write(_ name: String, _ words: [String]) throws {
             for word in words where word.utf8.contains(10) || word.utf8.contains(0) {
-                throw RktError(.invalidArgument, "\(word.debugDescription) cannot be told to a stage1: it has two lines")
+                throw RktError(
+                    .invalidArgument,
+                    "\(word.debugDescription) cannot be told to a stage1: it has two lines"
+                )
             }
             try stage1.writeInPlace(name, words.map { "\($0)\n" }.joined())
         }

@@ -44,7 +44,10 @@ public struct Stage1Settings: Sendable, Equatable {
             throw RktError(.invalidData, "it must have rktKind and rktVersion")
         }
         guard word == "stage1" else {
-            throw RktError(.invalidData, "rktKind is \(word.debugDescription): files in stage1.d are of kind \"stage1\"")
+            throw RktError(
+                .invalidData,
+                "rktKind is \(word.debugDescription): files in stage1.d are of kind \"stage1\""
+            )
         }
         guard format == "v1" else {
             throw RktError(.invalidData, "rktVersion \(format.debugDescription) is not known: it must be \"v1\"")
