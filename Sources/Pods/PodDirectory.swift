@@ -16,6 +16,7 @@ public import Manifests
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `stage1/` | where an image runs the pod: its `manifest`, `layers`, `upper/`, `work/`, `rootfs/` and arguments | prepare |
+/// | `stage1-status/APP` | the exit status of an app, if such a stage1 tells it | the stage1 |
 /// | `appsinfo/APP/manifest` | there too, the manifest of the app's image | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
@@ -155,7 +156,7 @@ public final class PodDirectory: Sendable {
     func exitStatus() -> Int32 {
         if let status = status(in: "status/EXIT") { return status }
         // What an image runs is known to have ended well, or only from what its stage1 has recorded.
-        guard directory.contains(Self.stage1Records), (try? areAllEndsKnown()) == false,
+        guard directory.contains(Stage1Image.recordsName), (try? areAllEndsKnown()) == false,
             !directory.contains("status/STOPPING")
         else { return 0 }
         let apps = (try? overview()) ?? []
@@ -165,9 +166,7 @@ public final class PodDirectory: Sendable {
     private func recordedStatus(of app: String) -> Int32? { status(in: "status/\(app)") }
 
     /// What a stage1 that is an image says in its root of an app's end.
-    private func stage1Status(of app: String) -> Int32? { status(in: "\(Self.stage1Records)/\(app)") }
-
-    private static let stage1Records = "\(Stage1Image.directoryName)/upper/rkt/status"
+    private func stage1Status(of app: String) -> Int32? { status(in: "\(Stage1Image.recordsName)/\(app)") }
 
     private func status(in file: String) -> Int32? {
         guard let text = try? directory.readText(file, limit: 64) else { return nil }

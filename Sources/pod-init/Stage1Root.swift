@@ -26,6 +26,7 @@ struct Stage1Root {
         check(CMusl.mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
         let root = directory + "/rootfs"
         _ = close(AppRoot.mount(directory, on: root, hostname: Text(""), isTemporary: isTemporary, isStage1: true))
+        mountRecords()
     }
 
     /// Mounts an app's root where a stage1 expects it; the place was made with the pod.
@@ -89,33 +90,28 @@ struct Stage1Root {
 
     // MARK: Records
 
-    /// The stage1's own records of how apps have ended, `rkt/status/APP` in its root.
-    ///
-    /// - Parameters:
-    ///   - pod: The pod's directory.
-    ///   - name: The app; empty for the directory with all.
-    ///   - flags: How to open it.
-    /// - Returns: The open file, or nil when there is none.
-    private static func openStatus(in pod: Int32, _ name: Text, _ flags: Int32) -> Int32? {
-        guard let upper = openIfThere(in: pod, Text("stage1/upper"), O_PATH | O_DIRECTORY) else { return nil }
-        defer { _ = close(upper) }
-        let path = Text("rkt/status/") + name
-        let fd = path.withCString { open_in_root(upper, $0, flags | O_CLOEXEC, 0) }
-        return fd < 0 ? nil : fd
+    /// The stage1's own records of how apps have ended: `rkt/status` in its root, which is a directory of the pod's, as what
+    /// else is in that root is for root alone to look at.
+    private static let records: StaticString = "stage1-status"
+
+    private func mountRecords() {
+        let target = directory + "/rootfs/rkt/status"
+        makeDirectory(directory + "/rootfs/rkt")
+        makeDirectory(target)
+        let tree = (pod + "/" + Self.records).withCString { detached_tree(AT_FDCWD, $0) }
+        check(tree, Text("taking ") + Self.records)
+        check(target.withCString { attach_tree(tree, $0) }, Text("mounting ") + target)
+        _ = close(tree)
     }
 
     /// How an app ended, if the stage1 has recorded it.
-    static func status(of app: Text, in pod: Int32) -> Int32? {
-        guard let fd = openStatus(in: pod, app, O_RDONLY | O_NONBLOCK) else { return nil }
-        defer { _ = close(fd) }
-        return contents(of: fd, limit: 64).flatMap { parseNumber($0) }
-    }
+    static func status(of app: Text, in pod: Int32) -> Int32? { PodState.record(in: pod, Text(records) + "/" + app) }
 
     /// Removes what the last run recorded.
-    static func clearStatus(in pod: Int32) {
+    static func clearRecords(in pod: Int32) {
         remove(in: pod, Text("ppid"))
-        guard let status = openStatus(in: pod, Text(""), O_RDONLY | O_DIRECTORY) else { return }
-        forEachEntry(of: status) { name, _ in _ = name.withCString { unlinkat(status, $0, 0) } }
-        _ = close(status)
+        let directory = openFile(in: pod, Text(records), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        forEachEntry(of: directory) { name, _ in _ = name.withCString { unlinkat(directory, $0, 0) } }
+        _ = close(directory)
     }
 }

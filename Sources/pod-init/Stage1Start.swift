@@ -14,7 +14,7 @@ enum Stage1Start {
         let isTemporary = exists(in: pod.directory, Text("temporary"))
         let stage1 = Stage1Root(pod.path, configuration)
         guard let program = stage1.program("Stage1Run") else { refuse(Text("runtime-config does not say Stage1Run")) }
-        Stage1Root.clearStatus(in: pod.directory)
+        Stage1Root.clearRecords(in: pod.directory)
         stage1.mount(isTemporary: isTemporary)
         for app in apps { stage1.mountApp(app, isTemporary: isTemporary) }
         // While there still is somebody to tell.

@@ -124,7 +124,7 @@ struct Stage1ImageTests {
 
     @Test func aPodEndsAsItsStage1Says() throws {
         let files = [
-            "overview": "one\tname\tid\ntwo\tname\tid\n", "stage1/upper/rkt/status/two": "7\n", "status/.one": "\n",
+            "overview": "one\tname\tid\ntwo\tname\tid\n", "stage1-status/two": "7\n", "status/.one": "\n",
         ]
         let pod = try images.temporary.makePod(uuid("a"), in: .run, files: files)
         #expect((pod.exitStatus(of: "one"), pod.exitStatus(of: "two"), pod.exitStatus()) == (nil, 7, 7))
@@ -137,7 +137,7 @@ struct Stage1ImageTests {
     }
 
     @Test func anAppOfAPodThatEndedWellMayHaveFailed() throws {
-        let files = ["overview": "one\tname\tid\n", "stage1/upper/rkt/status/one": "7\n", "status/one": "7\n"]
+        let files = ["overview": "one\tname\tid\n", "stage1-status/one": "7\n", "status/one": "7\n"]
         let pod = try images.temporary.makePod(uuid("b"), in: .run, files: files)
         #expect((pod.exitStatus(of: "one"), pod.exitStatus()) == (7, 0))
     }

@@ -15,6 +15,8 @@ public struct Stage1Image: Sendable {
 
     /// Its directory in a pod's.
     static let directoryName = "stage1"
+    /// The directory that it has as `rkt/status` in its root.
+    static let recordsName = "stage1-status"
 
     /// Takes an image for a stage1.
     ///
@@ -142,7 +144,9 @@ public struct Stage1Image: Sendable {
     ///   - hostname: The pod's host name.
     /// - Throws: ``RktError`` when something cannot be written.
     func layOut(in pod: Directory, request: PodRequest, hostname: String) throws {
-        try pod.makeDirectory(Self.directoryName, mode: 0o750)
+        // What it leaves there may be set-uid: root only.
+        try pod.makeDirectory(Self.directoryName, mode: 0o700)
+        try pod.makeDirectory(Self.recordsName, mode: 0o750)
         let stage1 = try pod.directory(Self.directoryName)
         for name in ["upper", "work", "rootfs"] { try stage1.makeDirectory(name, mode: 0o755) }
         try stage1.writeInPlace("layers", image.layers.reversed().map { "\($0)\n" }.joined())
