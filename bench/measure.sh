@@ -5,8 +5,9 @@ set -euo pipefail
 PAIRS=$1 EXITED=$2 RUNNING=$3
 SAMPLES=/root/samples
 # Programs that are at work as long as they are there.
-BUSY=(podman conmon crun pod-init)
+BUSY=(podman conmon crun pod-init systemd-nspawn)
 BUNDLE=/root/bundle
+TREE=/root/tree
 export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 
 main() {
@@ -16,6 +17,7 @@ main() {
     # All in one round, so that the machine's mood is the same for all; what is compared stands side by side.
     interleave rkt_run podman_run rkt_run_host_journal podman_run rkt_pod_1 podman_pod_1 rkt_pod_3 podman_pod_3 \
         rkt_run_and_rm rkt_run_3 systemd_run crun_run
+    interleave rkt_nspawn bare_nspawn rkt_nspawn_10 rkt_nspawn_users
     stages
     memory
     populate
@@ -38,6 +40,30 @@ prepare() {
     (cd "$BUNDLE" && crun spec)
     jq '.process.terminal = false | .process.args = ["/bin/true"]' "$BUNDLE/config.json" >"$BUNDLE/config.new"
     mv "$BUNDLE/config.new" "$BUNDLE/config.json"
+    prepare_tree
+}
+
+# The root of a pod that is a machine, for systemd-nspawn alone: the same units, and for the app's one of systemd's own kind.
+prepare_tree() {
+    local uuid leader
+    uuid=$(rkt run --stage1-name=nspawn --detach --net=none busybox --exec /bin/sleep -- 1000)
+    leader=$(machinectl show "rkt-$uuid" --property=Leader --value)
+    mkdir "$TREE"
+    (cd "/proc/$leader/root" && find . -xdev ! -path './rkt/apps/*' ! -path './usr/*' ! -path './var/log/journal/*' -print0 |
+        tar -c --no-recursion --null --files-from=- 2>/dev/null) | tar -C "$TREE" -x
+    rkt stop "$uuid" >/dev/null
+    rkt rm "$uuid" >/dev/null
+    mkdir -p "$TREE/var/log/journal"
+    cat >"$TREE/etc/systemd/system/busybox.service" <<'END'
+[Unit]
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+SuccessAction=exit
+[Service]
+StandardOutput=journal
+ExecStart=/bin/true
+END
 }
 
 versions() {
@@ -84,6 +110,22 @@ podman_pod_3() {
     podman run --detach --pod=p --name=c busybox /bin/true
     podman wait a b c
     podman pod rm --force --time=0 p
+}
+
+rkt_nspawn() { rkt run --stage1-name=nspawn --net=none busybox --exec /bin/true; }
+rkt_nspawn_users() { rkt run --stage1-name=nspawn --private-users --net=none busybox --exec /bin/true; }
+
+rkt_nspawn_10() {
+    local words=() name
+    for name in a b c d e f g h i j; do words+=(busybox "--name=$name" --exec /bin/true); done
+    rkt run --stage1-name=nspawn --net=none "${words[@]}"
+}
+
+bare_nspawn() {
+    systemd-nspawn --quiet --settings=no --boot --register=yes --machine=bench --directory="$TREE" --bind-ro=/usr \
+        --private-network --link-journal=no --resolv-conf=off --timezone=off \
+        --setenv=SYSTEMD_UNIT_PATH=/etc/systemd/system --setenv=SYSTEMD_GENERATOR_PATH=/nonexistent \
+        --setenv=SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/nonexistent systemd.show_status=0 systemd.log_target=journal
 }
 
 systemd_run() { systemd-run --quiet --wait /bin/true; }
@@ -226,6 +268,9 @@ report() {
     compare rkt_run_and_rm podman_pod_1 '' 'the same in two commands, run and rm'
     compare rkt_run_3 podman_pod_3 0.25 'pod of 3 apps, run : podman pod, removed'
     compare rkt_pod_3 podman_pod_3 0.25 'the same, run --rm : podman pod, removed'
+    compare rkt_nspawn bare_nspawn 1.2 'stage1 nspawn, run true : systemd-nspawn --boot'
+    compare rkt_nspawn_10 rkt_nspawn 1.5 'the same, 10 apps : 1 app'
+    compare rkt_nspawn_users rkt_nspawn '' 'the same, with users of its own : without'
     compare rkt_list machinectl_list 2.0 "rkt list of $((EXITED + RUNNING)) : machinectl list of $RUNNING"
     compare rkt_version crun_version 1.5 'rkt version : crun --version'
     compare rkt_run systemd_run '' 'rkt run true : systemd-run --wait true'

@@ -122,16 +122,34 @@ run_suites() {
 # In a machine of its own: what runs inside, then what starts the machine anew.
 run_suite() {
     local suite=$1 status=0
-    "$machine" with --suite "$suite" --install "$work/root" -- "$0" --inside "${patterns[@]}" || status=$?
+    RKT_TEST_LOG=$work/$suite.part \
+        "$machine" with --suite "$suite" --install "$work/root" -- "$0" --inside "${patterns[@]}" || status=$?
     "$source_directory/Tests/System/boot/run" "$suite" "$work/root" "$images" "${patterns[@]}" || status=$?
     return $status
 }
 
-# Called by `machine with`: RKT_MACHINE is the machine.
+# Called by `machine with`: RKT_MACHINE is the machine. All cases with pods as units, and as machines; of machines with
+# users of their own those that show what is different then.
 run_inside() {
+    local status=0
     copy_images
     "$machine" copy-in "$RKT_MACHINE" "$source_directory/Tests/System" /root/System
-    "$machine" run "$RKT_MACHINE" -- /root/System/run "$@"
+    run_over units '' "$@" || status=$?
+    run_over nspawn 'nspawn ' "$@" || status=$?
+    (($# > 0)) || set -- 'nspawn: *' 'isolation: *' 'machines: *'
+    run_over nspawn-users 'users ' "$@" || status=$?
+    return $status
+}
+
+# run_over STAGE1 PREFIX PATTERN...: the prefix tells the results from those of the other stage1s.
+run_over() {
+    local stage1=$1 prefix=$2 status=0
+    shift 2
+    "$machine" run "$RKT_MACHINE" -- env "RKT_TEST_STAGE1=$stage1" /root/System/run "$@" >"$RKT_TEST_LOG" || status=$?
+    sed -E "s/^(ok|not ok|skip) /\\1 $prefix/" "$RKT_TEST_LOG"
+    # A machine that goes down takes its results along, and its failures.
+    grep -q '^ended$' "$RKT_TEST_LOG" || echo "not ok ${prefix}system tests: they have not come to their end"
+    return $status
 }
 
 copy_images() {

@@ -30,7 +30,7 @@ public struct PodControl: Sendable {
     /// - Throws: ``RktError`` when systemd could not start `pod@UUID.service`.
     public func start(_ pod: PodDirectory) async throws {
         let means = try await ahead.take()
-        try await launch(try enterRun(pod).pod, manager: means.manager)
+        try await launch(try await enterRun(pod).pod, manager: means.manager)
         means.slot?.free()
     }
 
@@ -53,12 +53,14 @@ public struct PodControl: Sendable {
         left: (any Error) -> Void = { _ in }
     ) async throws -> Int32 {
         let means = try await ahead.take()
-        let entered = try enterRun(pod, isTemporary: removing)
+        let entered = try await enterRun(pod, isTemporary: removing)
         let outcome: Result<Int32, any Error>
         var forgetting: Task<Void, Never>?
         do {
             let status = try await runToEnd(entered.pod, means: means, started: started) {
-                forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
+                if !entered.stage1.isForgottenByItself {
+                    forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
+                }
                 try await ended()
             }
             outcome = .success(status)
@@ -102,6 +104,10 @@ public struct PodControl: Sendable {
         // An init that was killed has let go of the lock before its apps' ends were recorded.
         try await SystemdSurvival.during(manager) { try await waitForUnits(of: pod, manager: $0) }
         if let failure, pod.exitStatus() == 0 { throw failure }
+        guard try pod.areAllEndsKnown() || pod.exitStatus() != 0 else {
+            let advice = "see systemctl status \(PodNames.podUnit(pod.uuid))"
+            throw RktError(.failed, "how an app of pod \"\(pod.uuid)\" has ended is not known; \(advice)")
+        }
         return pod.exitStatus()
     }
 
@@ -196,19 +202,21 @@ public struct PodControl: Sendable {
     /// A pod in the phase `run`, and what a command holds that will remove it.
     private final class EnteredPod: Sendable {
         let pod: PodDirectory
+        let stage1: any Stage1
         private let temporaryMark: OwnedFD?
 
-        init(_ pod: PodDirectory, temporaryMark: consuming OwnedFD?) {
+        init(_ pod: PodDirectory, temporaryMark: consuming OwnedFD?) throws {
             self.pod = pod
+            stage1 = try RuntimeConfiguration(of: pod).stage1.conformer
             self.temporaryMark = temporaryMark
         }
     }
 
-    private func enterRun(_ pod: PodDirectory, isTemporary: Bool = false) throws -> EnteredPod {
+    private func enterRun(_ pod: PodDirectory, isTemporary: Bool = false) async throws -> EnteredPod {
         guard pod.phase == .prepared || pod.phase == .run else {
             throw RktError(.wrongState, "pod \"\(pod.uuid)\" is \(try pod.state().rawValue): it cannot be started")
         }
-        let lock = try pod.lock()
+        let lock = try await pod.lockSoon()
         defer { withExtendedLifetime(lock.rawValue) {} }
         let mark = isTemporary ? try pod.makeTemporary() : nil
         let running = try takeToRun(pod)
@@ -216,7 +224,7 @@ public struct PodControl: Sendable {
         if running.directory.contains("pid") { try running.directory.remove("pid") }
         if running.directory.contains(HostFiles.fileName) { try HostFiles(of: running).install() }
         try PodLinks.makeRuntimeLink(pod.uuid, to: running.directory.path)
-        return EnteredPod(running, temporaryMark: mark)
+        return try EnteredPod(running, temporaryMark: mark)
     }
 
     private func takeToRun(_ pod: PodDirectory) throws -> PodDirectory {

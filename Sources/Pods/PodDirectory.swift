@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Glibc
 internal import LinuxOS
 public import Manifests
 
@@ -13,6 +14,7 @@ public import Manifests
 /// | `overview` | a line per app: name, image name, image id, separated by TABs | prepare |
 /// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
 /// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
+/// | `filter/` | a bundle that has the runtime compile the apps' filter of system calls | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `stage1/` | where an image runs the pod: its `manifest`, `layers`, `upper/`, `work/`, `rootfs/` and arguments | prepare |
@@ -25,6 +27,7 @@ public import Manifests
 /// | `temporary` | there when the pod is removed as soon as it has ended; the boot it is good for | run |
 /// | `starting` | there while pod-start has not handed over | pod-start |
 /// | `status/APP` | the app's exit status; before that the file is `.APP`, laid out by pod-start | pod-init |
+/// | `status/+APP` | there once an app was started in a machine | pod-init |
 /// | `status/EXIT` | the pod's exit status, when an app failed; before that `.EXIT` | pod-init |
 /// | `status/FORCE` | there when a stage1 that is an image is to be stopped by force | stop |
 /// | `status/STOPPING` | there once the pod was asked to stop | pod-init |
@@ -47,7 +50,29 @@ public final class PodDirectory: Sendable {
     /// - Returns: The state.
     /// - Throws: ``RktError`` when the lock cannot be looked at.
     public func state() throws -> PodState {
-        phase.state(locked: try isLocked())
+        phase.state(locked: try isHeld())
+    }
+
+    /// Whether someone holds the lock for the pod's life or for a transition. The lock of a machine is systemd's to keep,
+    /// which lets go of it a moment after the machine's end.
+    func isHeld() throws -> Bool { try isLocked() && !isMachineDown }
+
+    /// Whether the pod is a machine that has been started and whose init is gone.
+    private var isMachineDown: Bool {
+        guard phase == .run, directory.contains(HostFiles.machineFileName), let pid = initProcess() else {
+            return false
+        }
+        return access("/proc/\(pid)", F_OK) != 0
+    }
+
+    /// Takes the lock as soon as a machine that is down has let go of it.
+    ///
+    /// - Returns: The descriptor that holds the lock.
+    /// - Throws: ``RktError`` with `busy` when someone else holds it.
+    func lockSoon() async throws -> OwnedFD {
+        // A machine that reboots keeps it.
+        if isMachineDown { _ = try await waitUntilUnlocked(until: .now + .seconds(2)) }
+        return try lock()
     }
 
     /// The file with the lock: not the directory itself, whose descriptor in the pod's init would be a way out of the

@@ -151,6 +151,7 @@ public struct PodPreparation: Sendable {
         )
         configuration.programs = request.stage1Image?.programs
         if request.privateUsers { configuration.userRange = try UserRange.choose(in: data) }
+        if request.stage1 == .nspawn { configuration.runtime = runtime }
         configuration.capabilities = Self.unusualCapabilities(plans)
         let plan = PodPlanning.plan(
             pod: pod,
@@ -170,6 +171,10 @@ public struct PodPreparation: Sendable {
         for (name, files) in [(HostFiles.fileName, hostFiles), (HostFiles.machineFileName, machineFiles)]
         where !files.files.isEmpty {
             try directory.writeInPlace(name, files.encoded())
+        }
+        if let first = plans.first, let filter = try plan.filterConfiguration(for: first) {
+            try directory.makeDirectory("filter", mode: 0o750)
+            try directory.directory("filter").writeInPlace("config.json", filter)
         }
         try directory.writeInPlace(RuntimeConfiguration.fileName, configuration.encoded())
         try directory.writeInPlace("overview", overview(names: names, images: images))

@@ -94,7 +94,7 @@ public struct PodRemoval: Sendable {
         if !isQuiet, try await manager.listUnits(patterns: [unit]).contains(where: { $0.job != nil }) {
             try await manager.waitUntilInactive(unit, timeout: .seconds(90))
         }
-        let lock = try pod.lock()
+        let lock = try await pod.lockSoon()
         defer { withExtendedLifetime(lock.rawValue) {} }
         return try pod.move(to: pod.phase == .run ? .exitedGarbage : .garbage, in: data, durable: false)
     }

@@ -40,6 +40,8 @@ public struct PodSummary: Sendable {
     public let createdAt: Int64?
     /// When it was last started, in nanoseconds since the epoch.
     public let startedAt: Int64?
+    /// What runs the pod; nil while it is being prepared.
+    public let stage1: String?
     /// The process of the pod's init, while the pod runs.
     public let pid: Int32?
     /// The pod's exit status, once it has ended.
@@ -55,11 +57,13 @@ public struct PodSummary: Sendable {
     /// - Throws: ``RktError`` when its lock cannot be looked at.
     public init(of pod: PodDirectory) throws {
         uuid = pod.uuid
-        let locked = try pod.isLocked()
+        let locked = try pod.isHeld()
         state = pod.phase.state(locked: locked)
         let ready = pod.phase != .embryo && pod.phase != .prepare
         createdAt = ready ? pod.time(of: "pod-created") : nil
         startedAt = pod.phase == .run || pod.phase == .exitedGarbage ? pod.time(of: "pid") : nil
+        let configuration = ready ? try? RuntimeConfiguration(of: pod) : nil
+        stage1 = configuration?.programs?.imageName ?? configuration?.stage1.rawValue
         pid = state == .running ? pod.initProcess() : nil
         exitStatus = state == .exited || state == .exitedGarbage ? pod.exitStatus() : nil
         guard ready else {

@@ -30,7 +30,7 @@ public struct PodWaiting: Sendable {
             let left = deadline.map { max($0 - .now, .zero) }
             try await manager.waitUntilInactive(PodNames.podUnit(uuid), timeout: left)
             // A machine that reboots is down for a moment, and keeps its lock.
-            guard let pod = try PodLookup(data: data).exactly(uuid), try pod.state() == .running else { return }
+            guard let pod = try PodLookup(data: data).exactly(uuid), try pod.isLocked() else { return }
             if let deadline {
                 guard try await pod.waitUntilUnlocked(until: deadline) else {
                     throw RktError(.timeout, "pod \"\(uuid)\" has not ended in time")

@@ -57,6 +57,8 @@ public struct RuntimeConfiguration: Sendable, Hashable {
     public var journal: Journal
     /// The host's user that is root in the pod; nil where the pod has no users of its own.
     public var userRange: UInt32?
+    /// The path of the OCI runtime, where `pod-start` runs it too.
+    public var runtime: String?
     /// The capabilities, by name, that some app has and apps usually have not.
     public var capabilities: [String] = []
 
@@ -77,7 +79,10 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         ]
         let range = userRange.map { [("UserRange", "\($0)")] } ?? []
         let more = capabilities.isEmpty ? [] : [("Capabilities", capabilities.joined(separator: ","))]
-        return (settings + range + more + (programs?.settings ?? [])).flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
+        let runtime = runtime.map { [("Runtime", $0)] } ?? []
+        return (settings + range + runtime + more + (programs?.settings ?? [])).flatMap {
+            Array("\($0.0)=\($0.1)\n".utf8)
+        }
     }
 
     init(of pod: PodDirectory) throws {
@@ -111,6 +116,7 @@ public struct RuntimeConfiguration: Sendable, Hashable {
                 collect: optional("Stage1GC")
             )
         }
+        runtime = optional("Runtime")
         capabilities = optional("Capabilities")?.split(separator: ",").map(String.init) ?? []
     }
 }

@@ -25,7 +25,7 @@ enum MachineUnits {
     /// The slice of the apps.
     static let slice = "apps.slice"
 
-    /// The last app's end is reported, and that ends the machine; should what reports it be killed, this still does.
+    /// Behind the last of the apps, the machine ends.
     private static let apps = MachineUnit(slice, unit: [("StopWhenUnneeded", "yes"), ("SuccessAction", "exit")])
 
     /// Points to which programs' units are ordered, by name.

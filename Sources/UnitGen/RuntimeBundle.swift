@@ -23,6 +23,30 @@ extension PodPlan {
     }
 }
 
+extension PodPlan {
+    /// A bundle's `config.json` that does nothing but have the runtime compile an app's filter of system calls, which it keeps:
+    /// a pod that is a machine is given what is kept, as in there each app would compile it anew.
+    ///
+    /// - Parameter app: The app.
+    /// - Returns: The JSON; nil where nothing is to be compiled.
+    /// - Throws: ``RktError`` when the app cannot be expressed.
+    public func filterConfiguration(for app: AppPlan) throws -> [UInt8]? {
+        guard stage1 == .nspawn, app.filtersSystemCalls else { return nil }
+        var bundle = RuntimeBundle(app: app, pod: self, architecture: .current)
+        bundle.process.args = ["/usr/bin/true"]
+        bundle.process.cwd = "/"
+        bundle.process.user = RuntimeBundle.Process.User(uid: 0, gid: 0, additionalGids: [])
+        bundle.root = RuntimeBundle.Root(path: "/", readonly: true)
+        bundle.mounts = []
+        bundle.linux.namespaces = [RuntimeBundle.Linux.Namespace(type: "mount")]
+        bundle.linux.maskedPaths = []
+        bundle.linux.readonlyPaths = []
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(bundle))
+    }
+}
+
 /// The parts of the OCI runtime configuration that are used here.
 struct RuntimeBundle: Encodable {
     struct Process: Encodable {

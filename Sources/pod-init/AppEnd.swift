@@ -13,9 +13,14 @@ enum AppEnd {
         // Without records the pod has not come to run: nothing to tell.
         guard let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY) else { _exit(0) }
 
-        RuntimeContainer.removeState(Text(uuid) + "-" + app)
-        let stopping = exists(in: pod, Text(PodState.stopping))
+        RuntimeContainer.removeState(Text(uuid) + "-" + app, isInMachine: place.isMachine)
         let code = exitCode()
+        // A machine ends by itself behind the last of its apps, and one that is started again takes its record back.
+        if place.isMachine, hasEndedWell {
+            EndRecords.record(in: pod, status, app: Text(app), code, isFailure: false)
+            _exit(0)
+        }
+        let stopping = exists(in: pod, Text(PodState.stopping))
         let outlook = stopping ? nil : UnitOutlook(of: place.unit(Text(app)), code: code, isInMachine: place.isMachine)
         if outlook?.willRestart == true {
             // Unless systemd changes its mind: then that is how it ended.
@@ -26,8 +31,8 @@ enum AppEnd {
         let failed = hasFailed(outlook, code: code)
         EndRecords.record(in: pod, status, app: Text(app), code, isFailure: failed)
         if place.isMachine {
-            if !stopping, outlook?.isMachineStopping == false, failed || PodState.allEnded(pod) {
-                MachineEnd.request(status: PodState.exitStatus(pod))
+            if failed, !stopping, outlook?.isMachineStopping == false {
+                MachineEnd.request(outlook?.systemd, status: PodState.exitStatus(pod))
             }
             _exit(0)
         }
@@ -38,6 +43,12 @@ enum AppEnd {
             PodState.systemctl([Text("stop"), Text("--no-block"), Text("pod@") + uuid + ".service"])
         }
         _exit(0)
+    }
+
+    /// Whether the app has ended by itself, and with a status that is none of a failure.
+    private static var hasEndedWell: Bool {
+        let result = getenv("SERVICE_RESULT").map { equal($0, "success") } ?? false
+        return result && getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
     }
 
     /// Whether the end is a failure of the pod's. While the pod is being stopped (no outlook) apps end as they do, if they

@@ -35,7 +35,6 @@ enum AppLauncher {
         let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
         let record = Text(arguments[1])
         _ = (Text(".") + record).withCString { to in record.withCString { renameat(status, $0, status, to) } }
-        _ = close(status)
         let app = RuntimeContainer(
             runtime: arguments[3],
             bundle: appPath,
@@ -52,6 +51,7 @@ enum AppLauncher {
         } else {
             Notify.send(handOver)
         }
+        if place.isMachine { writeFile(in: status, Text(PodState.started) + record, Text(""), mode: 0o640) }
         app.start()
         guardian.dismiss()
         _exit(0)

@@ -44,14 +44,6 @@ enum EndRecords {
         }
     }
 
-    /// Records the ends that nothing has recorded as failures.
-    static func recordUnknown(in pod: Int32) {
-        guard let apps = PodState.unended(pod),
-            let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
-        else { return }
-        for app in apps { record(in: pod, status, app: app, ExitStatus.setup, isFailure: true) }
-    }
-
     /// Records the end of a pod whose apps ended together, as something else ran them.
     ///
     /// - Parameters:

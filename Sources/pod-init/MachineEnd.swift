@@ -1,8 +1,14 @@
 /// The end of a pod that is a machine, from inside: its systemd ends in order, and with the pod's exit status.
 enum MachineEnd {
     /// Asks the machine's systemd to end.
-    static func request(status: Int32) {
-        guard let systemd = BusConnection.systemd() else { return report(Text("cannot reach the machine's systemd")) }
+    ///
+    /// - Parameters:
+    ///   - systemd: A connection to it.
+    ///   - status: With which it is to end.
+    static func request(_ systemd: BusConnection?, status: Int32) {
+        guard let systemd = systemd ?? BusConnection.systemd() else {
+            return report(Text("cannot reach the machine's systemd"))
+        }
         var code = BusCall.manager("SetExitCode")
         code.body.raw([UInt8(truncatingIfNeeded: status)])
         systemd.send(code.with(signature: "y"))

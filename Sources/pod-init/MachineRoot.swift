@@ -27,15 +27,21 @@ struct MachineRoot {
         check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
         // What machined binds into the machine comes by the host's mounts.
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+        let filters = compiledFilters()
         mountMemory(on: root, "mode=755")
         make_files_as(base, base)
         makeTree()
         HostFiles("machine-files", of: pod).install(to: root)
+        for (name, content) in filters { keepFilter(name, content) }
         let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
         for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
         make_files_as(0, 0)
 
         attach("/usr", to: root + "/usr", attributes: MOUNT_ATTR_RDONLY, recursively: true)
+        // Without it the loader of programs looks for libraries in some twenty places.
+        if exists(in: AT_FDCWD, Text("/etc/ld.so.cache")) {
+            attach(Text("/etc/ld.so.cache"), to: root + "/etc/ld.so.cache", attributes: MOUNT_ATTR_RDONLY)
+        }
         // By its name: the kernel attaches nothing that was found in another mount namespace.
         guard let launcher = link(Text("/proc/self/exe")) else { fail(Text("finding pod-init")) }
         attach(launcher, to: root + "/rkt/pod-init", attributes: MOUNT_ATTR_RDONLY)
@@ -45,13 +51,52 @@ struct MachineRoot {
         for bundle in bundles { mountApp(bundle.name, on: bundle.mounted + "/rootfs", isTemporary: isTemporary) }
     }
 
+    // MARK: The runtime's filters
+
+    /// The filters of system calls that the runtime has compiled on this host: in the machine each app would do so again,
+    /// which takes as long as all else that the runtime does.
+    private func compiledFilters() -> [(Text, [UInt8])] {
+        let path = Text(RuntimeContainer.stateDirectory) + RuntimeContainer.filters
+        var found = read(path)
+        if found.isEmpty, exists(in: pod.directory, Text("filter")) {
+            Text(configuration.value("Runtime")).withCString { runtime in
+                RuntimeContainer(
+                    runtime: runtime,
+                    bundle: pod.path + "/filter",
+                    id: Text(pod.uuid) + "-filter",
+                    isInMachine: false
+                ).compileFilter()
+            }
+            found = read(path)
+        }
+        return found
+    }
+
+    private func read(_ path: Text) -> [(Text, [UInt8])] {
+        guard let directory = openIfThere(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return [] }
+        defer { _ = close(directory) }
+        var found: [(Text, [UInt8])] = []
+        forEachEntry(of: directory) { name, _ in
+            if found.count < 16, let content = contents(in: directory, name) { found.append((name, content)) }
+        }
+        return found
+    }
+
+    private func keepFilter(_ name: Text, _ content: [UInt8]) {
+        let path = root + RuntimeContainer.machineStateDirectory + RuntimeContainer.filters
+        let directory = openFile(path, O_RDONLY | O_DIRECTORY)
+        makeFile(in: directory, name, content)
+        _ = close(directory)
+    }
+
     // MARK: Files
 
     private func makeTree() {
         let directories: [StaticString] = [
             "dev", "etc", "etc/pam.d", "etc/systemd", "etc/systemd/system", "home", "mnt", "opt", "proc", "rkt",
             "rkt/apps",
-            "rkt/status", "run", "sys", "usr", "var", "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
+            "rkt/runtime", "rkt/runtime/.cache", "rkt/runtime/.cache/seccomp", "rkt/status", "run", "sys", "usr", "var",
+            "var/cache", "var/lib", "var/log", "var/log/journal", "var/spool",
         ]
         for name in directories { makeDirectory(root + "/" + name) }
         makeDirectory(root + "/var/log/journal/" + pod.machineID)
@@ -60,6 +105,7 @@ struct MachineRoot {
         for name in ["/tmp", "/var/tmp"] as [StaticString] { makeDirectory(root + name, mode: 0o1777) }
         _ = umask(0o022)
         writeFile(root + "/rkt/pod-init", Text(""), mode: 0o755)
+        writeFile(root + "/etc/ld.so.cache", Text(""))
         makeLink("../run", at: root + "/var/run")
         // Where rkt had the apps.
         makeLink("../rkt/apps", at: root + "/opt/stage2")

@@ -12,24 +12,50 @@ struct MachineStart {
     private let process: Int32
     /// Where systemd-nspawn tells which process the machine's systemd is, and when that has started all.
     private let messages: Int32
+    private var clock: StageClock
 
     static func run(
         _ pod: PodRecords,
         configuration: PodConfiguration,
         apps: [Text],
-        termination: Int32
+        termination: Int32,
+        clock: StageClock
     ) -> Never {
-        let start = MachineStart(pod, configuration, apps, termination)
+        var start = MachineStart(pod, configuration, apps, termination, clock)
         start.waitUntilReady()
+        start.clock.mark("apps")
         // Kept by systemd as long as the unit is up: systemd-nspawn keeps nothing open that it does not know.
-        if !pod.isLockKept { Notify.send(Text("FDSTORE=1\nFDPOLL=0\nFDNAME=lock"), with: pod.lock) }
-        Notify.send(Text("MAINPID=") + start.pid + "\nREADY=1")
+        let handOver = Text("MAINPID=") + start.pid + "\nREADY=1"
+        if pod.isLockKept {
+            Notify.send(handOver)
+        } else {
+            Notify.send(handOver + "\nFDSTORE=1\nFDPOLL=0\nFDNAME=lock", with: pod.lock)
+        }
+        start.clock.mark("hand-over")
+        start.passOnMessages()
         pod.startIsOver()
-        remove(in: pod.directory, Text("notify"))
         _exit(0)
     }
 
-    private init(_ pod: PodRecords, _ configuration: PodConfiguration, _ apps: [Text], _ termination: Int32) {
+    /// From now on systemd gets what systemd-nspawn tells: that it stops, above all, which makes ExecStop= needless.
+    private func passOnMessages() {
+        guard let systemd = getenv("NOTIFY_SOCKET"), systemd[0] == 47 else { return }
+        let name = Text(".notify")
+        remove(in: pod.directory, name)
+        let made = name.withCString { symlinkat(systemd, pod.directory, $0) }
+        check(made, Text("linking ") + name)
+        let moved = name.withCString { renameat(pod.directory, $0, pod.directory, "notify") }
+        check(moved, Text("passing systemd-nspawn's messages on"))
+    }
+
+    private init(
+        _ pod: PodRecords,
+        _ configuration: PodConfiguration,
+        _ apps: [Text],
+        _ termination: Int32,
+        _ clock: StageClock
+    ) {
+        self.clock = clock
         self.pod = pod
         self.apps = apps
         self.termination = termination
@@ -43,6 +69,7 @@ struct MachineStart {
             _ = sigemptyset(&none)
             _ = sigprocmask(SIG_SETMASK, &none, nil)
             MachineRoot(pod, configuration, apps: apps).build()
+            self.clock.mark("root")
             Nspawn(pod, configuration).become(notifying: address)
         }
         process = held
@@ -79,7 +106,7 @@ struct MachineStart {
 
     /// Waits until the machine's systemd has started all apps; ends the program when that comes to nothing, and when all
     /// has ended already.
-    private func waitUntilReady() {
+    private mutating func waitUntilReady() {
         while true {
             var polled = [
                 pollfd(fd: messages, events: Int16(POLLIN), revents: 0),
@@ -94,7 +121,7 @@ struct MachineStart {
     }
 
     /// Takes a message of systemd-nspawn's; whether it says that the machine is ready.
-    private func takeMessage() -> Bool {
+    private mutating func takeMessage() -> Bool {
         var count = 0
         let message = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, initialized in
             count = read(messages, buffer.baseAddress, 4096)
@@ -106,19 +133,20 @@ struct MachineStart {
             let value = line[(middle + 1)...]
             if equal(line[..<middle], "X_NSPAWN_LEADER_PID"), let leader = parseNumber(Array(value)) {
                 replaceFile(in: pod.directory, Text("pid"), (Text("") + leader + "\n").utf8, mode: 0o640)
+                clock.mark("machine")
             }
             if equal(line[..<middle], "READY"), equal(value, "1") { isReady = true }
         }
         return isReady
     }
 
-    /// The machine is down. Where all apps have ended well that was all; else it has said why, or its app has.
+    /// The machine is down. Where all apps had started that was all; else it has said why, or its app has.
     private func finish() -> Never {
         let status = pod.exitStatus
-        if status == 0, apps.allSatisfy({ pod.hasEnded($0) }) {
+        if apps.allSatisfy({ exists(in: pod.directory, Text("status/") + PodState.started + $0) }) {
             Notify.send(Text("READY=1"))
             pod.startIsOver()
-            _exit(0)
+            _exit(status)
         }
         pod.startIsOver()
         if status == 0 { report(Text("the pod's machine did not come up")) }

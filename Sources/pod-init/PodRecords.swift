@@ -36,7 +36,9 @@ struct PodRecords {
             kept >= 0
             ? kept : Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
         check(lock, Text("opening the pod's lock"))
-        if flock(lock, LOCK_EX | LOCK_NB) < 0 { refuse(Text("pod \"") + uuid + "\" is in use") }
+        // systemd lets go of the lock of a machine a moment after its end: whoever starts it just then waits for that.
+        let wait = isDown(directory) ? 0 : LOCK_NB
+        if flock(lock, LOCK_EX | wait) < 0 { refuse(Text("pod \"") + uuid + "\" is in use") }
         check(put_mark(lock), Text("marking the pod's lock"))
         if !exists(in: AT_FDCWD, path) {
             makeDirectory(data + "/pods/run", mode: 0o750)
@@ -46,6 +48,14 @@ struct PodRecords {
             check(moved, Text("moving ") + prepared)
         }
         return PodRecords(uuid: uuid, path: path, directory: directory, lock: lock, isLockKept: kept >= 0)
+    }
+
+    /// Whether a pod is a machine that has been started and whose init is gone.
+    private static func isDown(_ directory: Int32) -> Bool {
+        guard exists(in: directory, Text("machine-files")),
+            let pid = contents(in: directory, Text("pid"), limit: 64).flatMap({ parseNumber($0) })
+        else { return false }
+        return !exists(in: AT_FDCWD, Text("/proc/") + pid)
     }
 
     /// The data directory that a pod is in: the unit knows only the pod's UUID.

@@ -23,7 +23,8 @@ enum PodStart {
         pod.clearLastRun(apps: apps)
         pod.makeRuntimeLink()
         if configuration.isMachine {
-            MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination)
+            clock.mark("files")
+            MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination, clock: clock)
         }
         if configuration.isImage {
             Stage1Start.run(pod, configuration: configuration, apps: apps, termination: termination)
@@ -110,7 +111,7 @@ enum PodStart {
 }
 
 /// Tells how long the stages of a start took, where RKT_DEBUG asks for it.
-private struct StageClock {
+struct StageClock {
     private var last = monotonic_time()
     private let wanted = getenv("RKT_DEBUG") != nil
 

@@ -14,6 +14,10 @@ enum PodState {
         if fd >= 0 { _ = close(fd) }
     }
 
+    /// What is before an app's name in the mark of one that was started in a machine: that may be down before it could say
+    /// that all have started.
+    static let started: StaticString = "+"
+
     /// The mark that the pod has been asked to stop.
     static let stopping: StaticString = "status/STOPPING"
 

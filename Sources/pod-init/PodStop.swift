@@ -10,26 +10,15 @@ enum PodStop {
         guard let pod = openIfThere(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY) else { _exit(0) }
         if PodState.allEnded(pod) { _exit(0) }
         let configuration = PodConfiguration(in: pod)
-        if configuration.isMachine { stopMachine(pod) }
         if configuration.isImage { Stage1Stop.run(pod, uuid: uuid, configuration: configuration) }
         PodState.markStopping(pod)
+        // A machine is asked by a signal, which is systemd's next step.
+        if configuration.isMachine { _exit(0) }
         if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }
         var status: Int32 = 0
         while waitpid(-1, &status, 0) < 0, __errno_location().pointee == EINTR {}
         // The init waits for these.
         EndRecords.recordMissing(in: pod, uuid: uuid)
         _exit(status == 0 ? 0 : ExitStatus.setup)
-    }
-
-    /// A machine that runs is asked to end by a signal, which is systemd's next step. One that has ended by itself has its
-    /// apps' ends recorded; unless what should have done so was killed.
-    private static func stopMachine(_ pod: Int32) -> Never {
-        guard getenv("MAINPID") == nil else {
-            PodState.markStopping(pod)
-            _exit(0)
-        }
-        let hasExited = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
-        if hasExited, !exists(in: pod, Text(PodState.stopping)) { EndRecords.recordUnknown(in: pod) }
-        _exit(0)
     }
 }

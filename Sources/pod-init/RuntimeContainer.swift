@@ -9,7 +9,12 @@ struct RuntimeContainer {
     let isInMachine: Bool
 
     /// Where the runtime keeps its state: shared by all apps, as crun keeps its compiled filters there too.
-    private static let stateDirectory: StaticString = "/run/rkt/runtime"
+    static let stateDirectory: StaticString = "/run/rkt/runtime"
+    /// The same in a machine, where it is laid out before that has a `/run`.
+    static let machineStateDirectory: StaticString = "/rkt/runtime"
+    /// Where crun keeps its compiled filters, below its state.
+    static let filters: StaticString = "/.cache/seccomp"
+    private var state: Text { Text(isInMachine ? Self.machineStateDirectory : Self.stateDirectory) }
     /// Where it says which process a container is.
     private static let pidDirectory: StaticString = "/run/rkt/pids"
 
@@ -18,7 +23,7 @@ struct RuntimeContainer {
     /// - Returns: The process.
     func create() -> Int32 {
         // What a container of the same name left that was killed half-way.
-        if exists(in: AT_FDCWD, Text(Self.stateDirectory) + "/" + id) {
+        if exists(in: AT_FDCWD, state + "/" + id) {
             _ = run([Text("delete"), Text("--force"), id])
         }
         // In memory, and only until it has been read.
@@ -47,7 +52,7 @@ struct RuntimeContainer {
 
     /// What `crun start` does, without loading another crun: that takes as long as all the rest.
     private func writeStartPipe() -> Bool {
-        let path = Text(Self.stateDirectory) + "/" + id + "/exec.fifo"
+        let path = state + "/" + id + "/exec.fifo"
         let fd = path.withCString { open_at(AT_FDCWD, $0, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0) }
         guard fd >= 0 else { return false }
         defer { _ = close(fd) }
@@ -57,8 +62,8 @@ struct RuntimeContainer {
 
     /// Removes what the runtime knows of a container that has ended. The directory is flat and ours; the runtime's own
     /// `delete` would look for a cgroup and processes, which systemd has seen to.
-    static func removeState(_ id: Text) {
-        let path = Text(stateDirectory) + "/" + id
+    static func removeState(_ id: Text, isInMachine: Bool) {
+        let path = Text(isInMachine ? machineStateDirectory : stateDirectory) + "/" + id
         guard let directory = openIfThere(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return }
         guard let stream = fdopendir(directory) else { return }
         while let entry = readdir(stream) {
@@ -80,9 +85,16 @@ struct RuntimeContainer {
         return equal(name, "crun")
     }
 
+    /// Has the runtime compile a filter, by running a bundle that is good for nothing else.
+    func compileFilter() {
+        guard isCrun else { return }
+        makeDirectory(Text("/run/rkt"))
+        _ = run([Text("run"), Text("--bundle"), bundle, id])
+    }
+
     private func run(_ words: [Text]) -> Int32 {
         var vector: [UnsafeMutablePointer<CChar>?] = [
-            Text(runtime).leaked(), Text("--root").leaked(), Text(Self.stateDirectory).leaked(),
+            Text(runtime).leaked(), Text("--root").leaked(), state.leaked(),
             Text("--cgroup-manager=disabled").leaked(),
         ]
         for word in words { vector.append(word.leaked()) }

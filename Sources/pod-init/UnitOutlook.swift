@@ -8,6 +8,8 @@ struct UnitOutlook {
     private(set) var isAskedToStop = false
     /// Whether the machine that this systemd runs is going down; the host's is not asked.
     private(set) var isMachineStopping = false
+    /// The connection by which systemd was asked.
+    private(set) var systemd: BusConnection?
 
     private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
     private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
@@ -21,11 +23,13 @@ struct UnitOutlook {
     init(of unit: Text, code: Int32, isInMachine: Bool) {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
+        let manager = Text("/org/freedesktop/systemd1")
         let questions = [
             BusCall.property(path, Self.unitInterface, "Job"),
             BusCall.property(path, Self.serviceInterface, "Restart"),
             BusCall.property(path, Self.serviceInterface, "RestartPreventExitStatus"),
             BusCall.property(path, Self.serviceInterface, "RestartForceExitStatus"),
+            BusCall.property(manager, "org.freedesktop.systemd1.Manager", "SystemState"),
         ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
@@ -33,15 +37,13 @@ struct UnitOutlook {
         guard let (connection, asked) = Self.ask(bus, questions) ?? Self.ask(BusConnection.systemd(), questions) else {
             return
         }
+        systemd = connection
         if isInMachine {
-            let manager = Text("/org/freedesktop/systemd1")
-            let question = BusCall.property(manager, "org.freedesktop.systemd1.Manager", "SystemState")
-            let state = Self.ask(connection, [question])?.1[0].flatMap(SystemdUnit.string)
-            isMachineStopping = state.map { equal($0, "stopping") } ?? false
+            isMachineStopping = asked[4].flatMap(SystemdUnit.string).map { equal($0, "stopping") } ?? false
         }
         guard let job = asked[0].flatMap(SystemdUnit.job) else {
             let isExit = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
-            let lists = asked[2...].map { $0.map { SystemdUnit.has($0, code, isExit: isExit) } ?? false }
+            let lists = asked[2..<4].map { $0.map { SystemdUnit.has($0, code, isExit: isExit) } ?? false }
             let policy = asked[1].flatMap(SystemdUnit.string)
             willRestart =
                 !lists[0] && (lists[1] || policy.map { Self.restarts(policy: $0, result: result) } ?? false)

@@ -12,7 +12,7 @@ struct PodRunner {
     private let debug: Bool
 
     /// How long a pod lives before its log is watched.
-    private static let shortLife: Duration = .milliseconds(150)
+    private static let shortLife: Duration = .milliseconds(300)
 
     /// How long after the pod's end its last lines are waited for.
     private static let drainTime: Duration = .seconds(10)

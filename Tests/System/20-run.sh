@@ -12,6 +12,16 @@ case_exit_status_of_the_app() {
     expect_status 5 run_pod
 }
 
+case_exit_status_133_is_no_reboot() {
+    # systemd-nspawn ends with it when its machine reboots.
+    app one 'echo once; exit 133'
+    expect_status 133 run_pod --uuid-file-save="$WORK/uuid"
+    UUID=$(<"$WORK/uuid")
+    expect_equal exited "$(state_of)" state
+    expect_equal 0 "$(property "pod@$UUID" NRestarts)" 'restarts'
+    expect_equal 'one: once' "$(lines_of)" 'the log'
+}
+
 case_signal_that_killed_the_app_is_the_status() {
     app one 'kill -KILL $$'
     expect_status 9 run_pod

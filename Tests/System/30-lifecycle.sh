@@ -182,7 +182,7 @@ case_status_of_a_running_pod() {
     start_pod
     local status
     status=$(rkt status "$UUID")
-    expect_equal "state created started networks pid exited" "$(sed 's/=.*//' <<<"$status" | paste -sd' ')" 'the lines'
+    expect_equal "state created started stage1 networks pid exited" "$(sed 's/=.*//' <<<"$status" | paste -sd' ')" 'the lines'
     expect_contains "$status" 'exited=false' status
     expect_equal "$(leader_of)" "$(sed -n 's/^pid=//p' <<<"$status")" 'the process'
     expect_match "$(sed -n 's/^created=//p' <<<"$status")" '^20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:.]+ [+-][0-9]{4} ' 'the time'

@@ -5,9 +5,6 @@
 # in_machine COMMAND...: as a unit of the pod's systemd.
 in_machine() { systemd-run --machine="rkt-$UUID" --pipe --wait --quiet "$@"; }
 
-# A terminal for what wants one: script(1) tells the status of the command, which machinectl's own is not.
-on_terminal() { script --quiet --return --command "$*" /dev/null; }
-
 start_living_pod() {
     app one "$LIVES"
     start_pod
@@ -24,6 +21,27 @@ case_systemctl_lists_the_units_of_the_pod() {
     expect_lacks "$units" logind 'list-units'
     expect_equal '' "$(systemctl -M "rkt-$UUID" list-units --plain --no-legend --failed)" 'failed units'
     expect_equal running "$(systemctl -M "rkt-$UUID" is-system-running)" 'is-system-running'
+}
+
+case_app_that_fails_at_once_has_been_started() {
+    local number
+    app one 'exit 3'
+    for number in 1 2 3 4 5; do
+        start_pod
+        wait_for_end
+        expect_equal 3 "$(app_status one)" "status of the app of pod number $number"
+        expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    done
+    APP=("$(busybox)" --exec=/no/such/program)
+    expect_status 254 run_pod --detach
+}
+
+case_status_and_list_tell_the_stage1() {
+    start_living_pod
+    expect_contains "$(rkt status "$UUID")" 'stage1=nspawn' 'rkt status'
+    expect_equal nspawn "$(rkt status --format=json "$UUID" | jq -r .stage1)" 'rkt status in JSON'
+    expect_match "$(rkt list --full --no-legend)" nspawn 'rkt list --full'
+    expect_equal nspawn "$(rkt list --format=json | jq -r '.[].stage1')" 'rkt list in JSON'
 }
 
 case_systemctl_status_of_an_app() {
@@ -90,13 +108,15 @@ case_systemd_analyze() {
 
 case_machinectl_shell() {
     start_living_pod
-    expect_contains "$(on_terminal machinectl --quiet shell "rkt-$UUID" /bin/sh -c "'echo id \$(id -u); tty'")" \
-        'id 0' 'machinectl shell'
+    local seen
+    seen=$(machinectl --quiet shell "rkt-$UUID" /bin/sh -c 'echo id $(id -u); tty' </dev/null)
+    expect_contains "$seen" 'id 0' 'machinectl shell'
+    expect_contains "$seen" /dev/pts/ 'machinectl shell'
 }
 
 case_machinectl_login_asks_and_lets_nobody_in() {
     start_living_pod
-    coproc LOGIN { exec script --quiet --return --command "machinectl --quiet login rkt-$UUID" /dev/null 2>&1; }
+    coproc LOGIN { exec machinectl --quiet login "rkt-$UUID" 2>&1; }
     local seen='' byte login=$LOGIN_PID
     while [[ $seen != *'login: ' ]] && IFS= read -r -t 30 -N 1 -u "${LOGIN[0]}" byte; do seen+=$byte; done
     expect_contains "$seen" "rkt-$UUID login: " 'the terminal'
@@ -212,6 +232,9 @@ case_names_of_the_machines_own_units_are_refused() {
 case_what_it_cannot_do_is_refused() {
     app one true
     refused "does not log to the host's journal" run_pod --journal=host
+    mount --bind /dev/null /usr/bin/systemd-nspawn
+    (refused 'install the package systemd-container' run_pod) || { umount /usr/bin/systemd-nspawn && exit 1; }
+    umount /usr/bin/systemd-nspawn
     refused 'no private users' rkt --insecure-options=image run --stage1-name=units --private-users "${APP[@]}"
     expect_equal '' "$(rkt list --no-legend)" 'the list'
 }

@@ -108,6 +108,7 @@ case_runs_in_the_foreground() {
     expect_equal 2 "$(wc -l <<<"$OUT")" 'lines'
     expect_equal exited "$(state_of)" state
     expect_equal 7 "$(app_status one)" 'status of the app'
+    expect_contains "$(rkt status "$UUID")" stage1=example.com/stage1:1.0.6 'what status says'
     expect_contains "$(journalctl --output=cat -u "pod@$UUID")" hello 'the journal of the unit'
     expect_equal '' "$(mounts_of_rkt)" 'mounts'
     expect_equal '' "$(systemctl list-units --plain --no-legend "rkt-$UUID*")" 'units of apps'

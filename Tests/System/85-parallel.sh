@@ -26,7 +26,13 @@ run_many() {
 
 case_fifty_pods_at_once() { run_many 50; }
 
-case_two_hundred_pods_at_once() { run_many 200; }
+case_two_hundred_pods_at_once() {
+    # The systemd of each takes some.
+    local instances
+    read -r instances </proc/sys/fs/inotify/max_user_instances
+    [[ $STAGE1 != nspawn ]] || ((instances >= 2048)) || skip "stage1 nspawn: the host has $instances inotify instances"
+    run_many 200
+}
 
 case_twenty_prepares_at_once() {
     local runners=() number

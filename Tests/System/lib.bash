@@ -155,11 +155,12 @@ leader_of() { machinectl show "rkt-$UUID" --property=Leader --value; }
 
 # The main process of an app, as this machine numbers it.
 main_pid() {
-    local pid
+    local pid process
     [[ $STAGE1 == nspawn ]] || { property "$(unit_of "$1")" MainPID; return; }
     pid=$(app_property "$1" MainPID)
-    grep -lE "^NSpid:.*[[:space:]]$pid\$" $(sed 's#.*#/proc/&/status#' "/sys/fs/cgroup$(cgroup_of "$1")/cgroup.procs") |
-        cut -d/ -f3
+    while read -r process; do
+        ! grep -qE "^NSpid:.*[[:space:]]$pid\$" "/proc/$process/status" || echo "$process"
+    done <"/sys/fs/cgroup$(cgroup_of "$1")/cgroup.procs"
 }
 
 state_of() { rkt status "${1:-$UUID}" | sed -n 's/^state=//p'; }

@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Glibc
 internal import Manifests
 internal import SystemdClient
 
@@ -18,6 +19,9 @@ protocol Stage1: Sendable {
 
     /// The unit of an app by the word of the journald that gets what the app writes (`_SYSTEMD_UNIT`).
     func loggingUnit(of app: String, in pod: PodUUID) -> String
+
+    /// Whether machined is told by others when the pod has ended.
+    var isForgottenByItself: Bool { get }
 
     /// Where a pod's log is.
     ///
@@ -75,10 +79,15 @@ struct ImageStage1: Stage1 {
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal { .host }
 
     var speaker: String? { "stage1" }
+
+    /// Whoever has told machined of a machine sees to its end.
+    var isForgottenByItself: Bool { true }
 }
 
 extension Stage1 {
     var speaker: String? { nil }
+
+    var isForgottenByItself: Bool { false }
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }
 
@@ -106,7 +115,20 @@ struct NspawnStage1: Stage1 {
             let reason = "its machine has a journal of its own"
             throw RktError(.invalidArgument, "stage1 nspawn does not log to the host's journal: \(reason)")
         }
+        // What it needs of the host, all of which the machine sees at the same places.
+        for (path, package) in [
+            ("/usr/bin/systemd-nspawn", "systemd-container"), ("/usr/bin/dbus-daemon", "dbus"),
+        ] where access(path, X_OK) != 0 {
+            throw RktError(.missingDependency, "stage1 nspawn needs \(path): install the package \(package)")
+        }
+        guard request.runtime.hasPrefix("/usr/") || !request.runtime.contains("/") else {
+            let reason = "its machine has only the host's /usr"
+            throw RktError(.invalidArgument, "stage1 nspawn cannot run \(request.runtime): \(reason)")
+        }
     }
+
+    // systemd-nspawn sees to it.
+    var isForgottenByItself: Bool { true }
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
 

@@ -50,6 +50,7 @@ struct StatusCommand: AsyncParsableCommand {
         var lines = ["state=\(pod.state.rawValue)"]
         if let created = pod.createdAt { lines.append("created=\(HumanTime.full(created))") }
         if let started = pod.startedAt { lines.append("started=\(HumanTime.full(started))") }
+        if let stage1 = pod.stage1 { lines.append("stage1=\(stage1)") }
         let hasRun: Set<PodState> = [.running, .exited, .exitedDeleting, .exitedGarbage, .deleting]
         guard hasRun.contains(pod.state) else { return lines }
         if pod.state == .running || pod.state == .exited { lines.append("networks=") }

@@ -29,11 +29,12 @@ struct PodDocument: Encodable {
     let apps: [App]?
     let createdAt: Int64?
     let startedAt: Int64?
+    let stage1: String?
 
     enum CodingKeys: String, CodingKey {
         case name, state
         case appNames = "app_names"
-        case apps
+        case apps, stage1
         case createdAt = "created_at"
         case startedAt = "started_at"
     }
@@ -57,5 +58,6 @@ struct PodDocument: Encodable {
         // Pods have seconds, apps nanoseconds: so it has always been.
         createdAt = pod.createdAt.map { $0 / 1_000_000_000 }
         startedAt = pod.startedAt.map { $0 / 1_000_000_000 }
+        stage1 = pod.stage1
     }
 }

@@ -17,7 +17,8 @@ struct PodTable {
         var table = Table()
         if legend {
             let image = full ? ["IMAGE NAME", "IMAGE ID"] : ["IMAGE NAME"]
-            table.add(["UUID", "APP"] + image + ["STATE", "CREATED", "STARTED", "NETWORKS"])
+            let stage1 = full ? ["STAGE1"] : []
+            table.add(["UUID", "APP"] + image + ["STATE", "CREATED", "STARTED", "NETWORKS"] + stage1)
         }
         let now = Self.now()
         for pod in pods {
@@ -28,7 +29,8 @@ struct PodTable {
             let rows = pod.apps.isEmpty ? [["-", "-"] + (full ? ["-"] : [])] : pod.apps.map(cells)
             for (index, row) in rows.enumerated() {
                 let head = index == 0 ? [full ? uuid : String(uuid.prefix(8))] : [""]
-                let tail = index == 0 ? [pod.state.rawValue] + times + [""] : ["", "", "", ""]
+                let stage1 = full ? [index == 0 ? pod.stage1 ?? "" : ""] : []
+                let tail = (index == 0 ? [pod.state.rawValue] + times + [""] : ["", "", "", ""]) + stage1
                 table.add(head + row + tail)
             }
         }
