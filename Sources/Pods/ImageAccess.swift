@@ -92,7 +92,9 @@ public struct ImageAccess: Sendable {
 
     private func stage1Record(_ source: Stage1Choice.Source, trusted: String) throws -> ImageRecord {
         switch source {
-        case .id(let text): return try store.image(matching: text)
+        case .id(let text):
+            _ = try ImageIDPrefix(text)
+            return try store.image(matching: text)
         case .name(let text):
             if let found = try stored(text) { return found }
             throw RktError(.notFound, "it is none of units, fly and nspawn, and there is no such image in the store")

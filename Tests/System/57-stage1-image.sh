@@ -330,6 +330,7 @@ case_refused() {
     refused 'no stage1: it is no ACI' RKT run --stage1-path="$IMAGES/redis.oci" "${APP[@]}"
     refused "$WORK/missing.aci" RKT run --stage1-path="$WORK/missing.aci" "${APP[@]}"
     refused '"nonsense"' RKT run --stage1-name=nonsense "${APP[@]}"
+    refused 'example.com/stage1' RKT run --stage1-hash=example.com/stage1 "${APP[@]}"
     refused 'no image IDs' RKT run --stage1-hash=sha512-ffffffff "${APP[@]}"
     refused 'https:// are not supported yet' RKT run --stage1-url=https://example.com/a.aci "${APP[@]}"
     refused 'flags --stage1-path and --stage1-name are mutually exclusive' \
@@ -344,13 +345,19 @@ case_refused() {
     expect_equal '' "$(find "$DATA"/pods -mindepth 2 -maxdepth 2)" 'pods'
 }
 
-case_missing_entry_point_is_told() {
+case_entry_point_that_cannot_run_is_told() {
     STAGE1_FILE=$WORK/stage1.aci
     make_stage1 "$STAGE1_FILE" 6 run=/missing
     app one 'exit 0'
     expect_status 254 run_image --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
     expect_match "$(journalctl --output=cat -u "pod@$UUID")" 'entry point .*/stage1/rootfs/missing: No such file' 'the journal'
+    make_stage1 "$STAGE1_FILE" 6 run=/etc/no-program
+    echo nonsense >"$WORK/stage1-tree/rootfs/etc/no-program"
+    chmod +x "$WORK/stage1-tree/rootfs/etc/no-program"
+    tar -C "$WORK/stage1-tree" -cf "$STAGE1_FILE" manifest rootfs
+    expect_status 254 run_image --uuid-file-save="$WORK/uuid"
+    expect_contains "$OUT" 'etc/no-program: Exec format error' 'what was printed'
     expect_equal '' "$(mounts_of_rkt)" 'mounts'
 }
 
