@@ -103,6 +103,7 @@ case_journal_of_the_host_changes_nothing_of_that() {
     local mounts
     mounts=$(mounts_here)
     app one 'mkdir /mnt; mount -t tmpfs one /proc/tty && mount -t tmpfs two /mnt || exit 1; echo ready; exec sleep 1000'
+    # shellcheck disable=SC2034 # lib.bash uses it
     STAGE1_FLAGS=(--stage1-name=fly)
     run_in_background --journal=host
     expect_equal "$mounts" "$(mounts_here)" 'mounts while the pod runs'
