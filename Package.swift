@@ -171,7 +171,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "RktCommandTests", dependencies: ["Diagnostics", "rkt-systemd"], swiftSettings: strict),
+        .testTarget(name: "RktCommandTests", dependencies: ["Diagnostics", "Pods", "rkt-systemd"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -24,6 +24,11 @@ int posix_spawn(pid_t *pid, const char *path, const void *actions, const void *a
 pid_t waitpid(pid_t pid, int *status, int options);
 int kill(pid_t pid, int signal);
 char *getenv(const char *name);
+// All of the environment, with a NULL behind it.
+static inline char **whole_environment(void) {
+    extern char **environ;
+    return environ;
+}
 static const int WNOHANG = 1;
 
 static inline int set_process_option(int option, unsigned long value) {
@@ -221,6 +226,7 @@ static const int POLLIN = 1;
 
 // Namespaces and mounts.
 int unshare(int flags);
+int setns(int fd, int kinds);
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int umount2(const char *target, int flags);
 int sethostname(const char *name, size_t length);

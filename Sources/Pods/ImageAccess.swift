@@ -77,6 +77,46 @@ public struct ImageAccess: Sendable {
         try PodImage(try obtain(text, signature: signature), in: store)
     }
 
+    /// A stage1 that is an image, in the store and unpacked.
+    ///
+    /// - Parameters:
+    ///   - source: Where it is.
+    ///   - trusted: The directory whose images need no signature.
+    /// - Returns: The stage1.
+    /// - Throws: ``RktError`` as ``obtain(_:signature:acceptsID:)``, or when the image is no stage1.
+    public func stage1(_ source: Stage1Choice.Source, trusted: String) throws -> Stage1Image {
+        try withContext("error getting stage1 image \(source)") {
+            try Stage1Image(try PodImage(try stage1Record(source, trusted: trusted), in: store))
+        }
+    }
+
+    private func stage1Record(_ source: Stage1Choice.Source, trusted: String) throws -> ImageRecord {
+        switch source {
+        case .id(let text):
+            _ = try ImageIDPrefix(text)
+            return try store.image(matching: text)
+        case .name(let text):
+            if let found = try stored(text) { return found }
+            throw RktError(.notFound, "it is none of units, fly and nspawn, and there is no such image in the store")
+        case .file(let path): return try stage1File(path, trusted: trusted)
+        case .sibling(let name): return try stage1File("\(trusted)/\(name)", trusted: trusted)
+        case .configured(let name, let location):
+            if let name, !name.hasSuffix("-dirty"), let found = try stored(name) { return found }
+            guard let location else {
+                throw RktError(.notFound, "it is not in the store, and the configuration gives no location")
+            }
+            return try stage1File(location, trusted: trusted)
+        }
+    }
+
+    /// Those that came with rkt are as trusted as rkt.
+    private func stage1File(_ path: String, trusted: String) throws -> ImageRecord {
+        let isTrusted = Installation.isFile(path, below: trusted)
+        let options = FetchOptions(insecureImage: insecure.contains(.image))
+        let fetcher = isTrusted ? FileFetcher(store: store, policy: InstalledPolicy()) : FileFetcher(store: store)
+        return try fetcher.fetch(file: path, reference: nil, options: options, progress: progress)
+    }
+
     private func stored(_ text: String) throws -> ImageRecord? {
         do {
             return try store.image(matching: text)
@@ -123,8 +163,9 @@ extension DataDirectory {
     private func layersInUse() throws -> Set<Digest> {
         var used: Set<Digest> = []
         for pod in try PodLookup(data: self).all() {
-            for app in (try? pod.overview()) ?? [] {
-                let list = (try? pod.directory.readText("apps/\(app.name)/layers")) ?? ""
+            let places = ((try? pod.overview()) ?? []).map { "apps/\($0.name)" } + [Stage1Image.directoryName]
+            for place in places {
+                let list = (try? pod.directory.readText("\(place)/layers")) ?? ""
                 for path in list.split(separator: "\n") {
                     if let name = path.split(separator: "/").last, let digest = try? Digest("sha256:\(name)") {
                         used.insert(digest)
@@ -143,6 +184,7 @@ extension DataDirectory {
         var used: Set<String> = []
         for pod in try PodLookup(data: self).all() {
             for app in (try? pod.overview()) ?? [] { used.insert(app.imageID) }
+            if let programs = try? RuntimeConfiguration(of: pod).programs { used.insert(programs.imageID) }
         }
         return used
     }

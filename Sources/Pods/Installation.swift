@@ -27,6 +27,23 @@ public struct Installation: Sendable {
         podInit = found
     }
 
+    /// The directory of the stage1 images that came with this installation.
+    public var stage1Images: String {
+        podInit.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/stage1-images"
+    }
+
+    /// Whether a file is below a directory, wherever links lead.
+    static func isFile(_ path: String, below directory: String) -> Bool {
+        guard let file = real(path), let directory = real(directory) else { return false }
+        return file.hasPrefix(directory + "/")
+    }
+
+    private static func real(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(cString: found)
+    }
+
     private static func normalized(_ path: String) -> String {
         var components: [Substring] = []
         for component in path.split(separator: "/") {

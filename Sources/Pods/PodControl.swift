@@ -120,6 +120,10 @@ public struct PodControl: Sendable {
         }
         let name = PodNames.podUnit(pod.uuid)
         let unit = try await manager.waitUntilInactive(name)
+        if unit.activeState == "failed", try RuntimeConfiguration(of: pod).stage1 == .image {
+            let main = try await manager.unitProperties(name)
+            if main.execMainCode != 0, main.execMainStatus > 0 { try pod.recordEnd(main.execMainStatus) }
+        }
         if unit.activeState == "failed", pod.exitStatus() == 0 {
             let advice = "see systemctl status \(name)"
             throw RktError(.failed, "pod \"\(pod.uuid)\" has failed, though none of its apps has; \(advice)")
@@ -269,6 +273,10 @@ public struct PodControl: Sendable {
     }
 
     private func killApps(of pod: PodDirectory, manager: SystemdManager) async throws {
+        // Unless it is too late to tell pod-stop.
+        if try RuntimeConfiguration(of: pod).stage1 == .image, !pod.directory.contains("status/STOPPING") {
+            return try pod.directory.writeInPlace("status/FORCE", "")
+        }
         let apps = try hostUnits(of: pod.overview().map(\.name), in: pod)
         for unit in apps.isEmpty ? [PodNames.podUnit(pod.uuid)] : apps {
             try? await manager.killUnit(unit, whom: .all, signal: SIGKILL)

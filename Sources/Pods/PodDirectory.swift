@@ -17,6 +17,9 @@ public import Manifests
 /// | `filter/` | a bundle that has the runtime compile the apps' filter of system calls | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
+/// | `stage1/` | where an image runs the pod: its `manifest`, `layers`, `upper/`, `work/`, `rootfs/` and arguments | prepare |
+/// | `stage1-status/APP` | the exit status of an app, if such a stage1 tells it | the stage1 |
+/// | `appsinfo/APP/manifest` | there too, the manifest of the app's image | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
 /// | `lock` | nothing; locked while the pod runs or changes phase | all |
 /// | `gate` | a named pipe at which launchers wait for the init | run, pod-start |
@@ -26,6 +29,7 @@ public import Manifests
 /// | `status/APP` | the app's exit status; before that the file is `.APP`, laid out by pod-start | pod-init |
 /// | `status/+APP` | there once an app was started in a machine | pod-init |
 /// | `status/EXIT` | the pod's exit status, when an app failed; before that `.EXIT` | pod-init |
+/// | `status/FORCE` | there when a stage1 that is an image is to be stopped by force | stop |
 /// | `status/STOPPING` | there once the pod was asked to stop | pod-init |
 public final class PodDirectory: Sendable {
     /// The pod.
@@ -171,15 +175,42 @@ public final class PodDirectory: Sendable {
     }
 
     /// The exit status of an app; nil while it has none.
-    func exitStatus(of app: String) -> Int32? {
-        guard let text = try? directory.readText("status/\(app)", limit: 64) else { return nil }
-        return Int32(text.prefix { $0.isNumber || $0 == "-" })
-    }
+    func exitStatus(of app: String) -> Int32? { recordedStatus(of: app) ?? stage1Status(of: app) }
 
     /// The exit status of the pod: that of the first app that failed, else 0.
     func exitStatus() -> Int32 {
-        guard let text = try? directory.readText("status/EXIT", limit: 64) else { return 0 }
-        return Int32(text.prefix { $0.isNumber }) ?? 0
+        if let status = status(in: "status/EXIT") { return status }
+        // What an image runs is known to have ended well, or only from what its stage1 has recorded.
+        guard directory.contains(Stage1Image.recordsName), (try? areAllEndsKnown()) == false,
+            !directory.contains("status/STOPPING")
+        else { return 0 }
+        let apps = (try? overview()) ?? []
+        return apps.lazy.compactMap { self.stage1Status(of: $0.name) }.first { $0 != 0 } ?? 0
+    }
+
+    private func recordedStatus(of app: String) -> Int32? { status(in: "status/\(app)") }
+
+    /// What a stage1 that is an image says in its root of an app's end.
+    private func stage1Status(of app: String) -> Int32? { status(in: "\(Stage1Image.recordsName)/\(app)") }
+
+    private func status(in file: String) -> Int32? {
+        guard let text = try? directory.readText(file, limit: 64) else { return nil }
+        return Int32(text.prefix { $0.isNumber || $0 == "-" })
+    }
+
+    /// Records how a pod ended that failed and that an image ran, unless that is known.
+    ///
+    /// - Parameter status: The exit status of the pod; also of apps of which the stage1 says nothing.
+    /// - Throws: ``RktError`` when it runs again, or cannot be written.
+    func recordEnd(_ status: Int32) throws {
+        let lock = try lock()
+        defer { withExtendedLifetime(lock.rawValue) {} }
+        guard try !areAllEndsKnown() else { return }
+        let records = try directory.directory("status")
+        if !records.contains("STOPPING") { try records.make("EXIT", "\(status)\n", mode: 0o640) }
+        for app in try overview().map(\.name) where recordedStatus(of: app) == nil {
+            try records.make(app, "\(stage1Status(of: app) ?? status)\n", mode: 0o640)
+        }
     }
 
     /// What a pod is that is to be removed as soon as it has ended.
@@ -221,7 +252,7 @@ public final class PodDirectory: Sendable {
     }
 
     /// Whether the ends of all apps are recorded.
-    func areAllEndsKnown() throws -> Bool { try overview().allSatisfy { exitStatus(of: $0.name) != nil } }
+    func areAllEndsKnown() throws -> Bool { try overview().allSatisfy { recordedStatus(of: $0.name) != nil } }
 
     /// The process of the pod's init, as pod-start wrote it; nil when the pod was never started.
     func initProcess() -> Int32? {

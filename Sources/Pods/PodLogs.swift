@@ -97,7 +97,7 @@ public final class PodLogs: Sendable {
             let reader = try self.reader(&state)
             while let entry = try reader.next() {
                 state.cursor = entry.cursor
-                guard let app = entry.app else { continue }
+                guard let app = entry.app ?? stage1.speaker else { continue }
                 return LogLine(app: app, pid: entry.pid, realtime: entry.realtime, message: Array(entry.message))
             }
             return nil

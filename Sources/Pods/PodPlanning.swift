@@ -35,6 +35,7 @@ enum PodPlanning {
         case .units: .units
         case .fly: .fly
         case .nspawn: .nspawn
+        case .image: .image
         }
     }
 
@@ -49,6 +50,9 @@ enum PodPlanning {
             appc.environment = app.environment.map { NameValue(name: $0.0, value: $0.1) }
             appc.userAnnotations = pairs(asked.userAnnotations)
             appc.userLabels = pairs(asked.userLabels)
+            if request.stage1 == .image {
+                appc.isolators = Stage1Image.isolators(of: asked, images[index].config)
+            }
             apps.append(
                 PodManifest.App(
                     name: app.name,
@@ -69,7 +73,7 @@ enum PodPlanning {
     }
 
     /// An image's name without its tag, if it is one by appc's rules.
-    private static func appcName(_ name: String) -> String? {
+    static func appcName(_ name: String) -> String? {
         let slash = name.lastIndex(of: "/") ?? name.startIndex
         let end = name[slash...].firstIndex { $0 == ":" || $0 == "@" } ?? name.endIndex
         return (try? ACIdentifier(String(name[..<end])))?.description

@@ -147,8 +147,9 @@ public struct PodPreparation: Sendable {
             hostname: isFly ? "" : request.hostname ?? "rkt-\(pod.uuid)",
             stage1: request.stage1,
             network: isFly ? .host : request.network,
-            journal: request.journal
+            journal: request.stage1 == .image ? .host : request.journal
         )
+        configuration.programs = request.stage1Image?.programs
         if request.privateUsers { configuration.userRange = try UserRange.choose(in: data) }
         if request.stage1 == .nspawn { configuration.runtime = runtime }
         configuration.capabilities = Self.unusualCapabilities(plans)
@@ -160,7 +161,7 @@ public struct PodPreparation: Sendable {
             podInit: installation.podInit,
             runtime: runtime
         )
-        for app in plans {
+        for app in plans where request.stage1 != .image {
             let bundle = try apps.directory(app.name.description)
             try bundle.writeInPlace("config.json", try plan.runtimeConfiguration(for: app), mode: 0o640)
         }
@@ -182,6 +183,10 @@ public struct PodPreparation: Sendable {
             try PodPlanning.manifest(request: request, plan: plan, images: images).encoded(),
             mode: 0o640
         )
+        if let stage1 = request.stage1Image {
+            try stage1.layOut(in: directory, request: request, hostname: configuration.hostname)
+            for (name, image) in zip(names, images) { try stage1.layOut(name, image, in: directory) }
+        }
         try directory.writeInPlace("pod-created", "")
     }
 

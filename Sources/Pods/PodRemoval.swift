@@ -109,6 +109,7 @@ public struct PodRemoval: Sendable {
     func clear(_ pod: PodDirectory, manager: SystemdManager, isQuiet: Bool = false) async throws {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
+        try await collectStage1(of: pod)
         // The apps' files are many, and the units take a moment.
         async let units: Void = putAwayUnits(of: pod.uuid, manager: manager, isQuiet: isQuiet)
         let apps = ((try? pod.overview()) ?? []).map(\.name)
@@ -117,6 +118,22 @@ public struct PodRemoval: Sendable {
         try removeTraces(of: pod.uuid, apps: apps)
         guard let parent = try data.phase(pod.phase) else { return }
         try parent.removeTree(pod.uuid.description)
+    }
+
+    /// Lets a stage1 that is an image clean up after a pod that ran. Where it fails, the pod stays for another try.
+    private func collectStage1(of pod: PodDirectory) async throws {
+        let stage1 = Stage1Image.directoryName
+        guard pod.phase == .exitedGarbage, pod.directory.contains(stage1),
+            let configuration = try? RuntimeConfiguration(of: pod), configuration.programs?.collect != nil
+        else { return }
+        let path = try data.phase(pod.phase)?.path(of: pod.uuid.description) ?? pod.directory.path
+        let status = try await ChildProgram(try Installation().podInit, ["gc", path, "\(pod.uuid)"]).run()
+        guard status == 0 else {
+            let image = configuration.programs?.imageName ?? ""
+            throw RktError(.failed, "the entry point gc of stage1 \(image) ended with status \(status)")
+        }
+        // Once is enough, should what follows be interrupted.
+        try pod.directory.rename(stage1, to: "\(stage1)-collected")
     }
 
     /// Removes what a pod has outside of its directory.

@@ -55,6 +55,12 @@ public struct PodRequest: Sendable {
     public var journal = RuntimeConfiguration.Journal.namespace
     /// What isolates the pod.
     public var stage1 = RuntimeConfiguration.Stage1.units
+    /// The image that brings the stage1, where one does.
+    public var stage1Image: Stage1Image?
+    /// Whether a stage1 that is an image is to say more.
+    public var debug = false
+    /// This machine's configuration, for a stage1 that is an image.
+    public var localConfiguration = "/etc/rkt"
     /// Whether the pod has users of its own, none of which is one of the host's.
     public var privateUsers = false
     /// Environment that wins over everything else, for all apps.

@@ -62,7 +62,8 @@ public struct PodSummary: Sendable {
         let ready = pod.phase != .embryo && pod.phase != .prepare
         createdAt = ready ? pod.time(of: "pod-created") : nil
         startedAt = pod.phase == .run || pod.phase == .exitedGarbage ? pod.time(of: "pid") : nil
-        stage1 = ready ? (try? RuntimeConfiguration(of: pod))?.stage1.rawValue : nil
+        let configuration = ready ? try? RuntimeConfiguration(of: pod) : nil
+        stage1 = configuration?.programs?.imageName ?? configuration?.stage1.rawValue
         pid = state == .running ? pod.initProcess() : nil
         exitStatus = state == .exited || state == .exitedGarbage ? pod.exitStatus() : nil
         guard ready else {

@@ -11,6 +11,22 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         case fly
         /// A machine with a systemd of its own, in systemd-nspawn.
         case nspawn
+        /// What an image brings: its entry points do all by themselves.
+        case image
+    }
+
+    /// A stage1 that is an image.
+    public struct Stage1Programs: Sendable, Hashable {
+        /// The image's full id.
+        public var imageID: String
+        /// The image's name, with its version if it has one.
+        public var imageName: String
+        /// The entry point that runs the pod: its path in the image.
+        public var run: String
+        /// The one that stops it; nil for a signal.
+        public var stop: String?
+        /// The one that cleans up; nil for none.
+        public var collect: String?
     }
 
     /// The pod's network.
@@ -33,6 +49,8 @@ public struct RuntimeConfiguration: Sendable, Hashable {
     public var hostname: String
     /// What isolates the pod.
     public var stage1: Stage1
+    /// What is in the image, where the stage1 is one.
+    public var programs: Stage1Programs?
     /// The pod's network.
     public var network: Network
     /// Where the apps' output goes.
@@ -62,7 +80,9 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         let range = userRange.map { [("UserRange", "\($0)")] } ?? []
         let more = capabilities.isEmpty ? [] : [("Capabilities", capabilities.joined(separator: ","))]
         let runtime = runtime.map { [("Runtime", $0)] } ?? []
-        return (settings + range + runtime + more).flatMap { Array("\($0.0)=\($0.1)\n".utf8) }
+        return (settings + range + runtime + more + (programs?.settings ?? [])).flatMap {
+            Array("\($0.0)=\($0.1)\n".utf8)
+        }
     }
 
     init(of pod: PodDirectory) throws {
@@ -87,7 +107,26 @@ public struct RuntimeConfiguration: Sendable, Hashable {
         network = try choice("Network")
         journal = try choice("Journal")
         userRange = optional("UserRange").flatMap { UInt32($0) }
+        if stage1 == .image {
+            programs = Stage1Programs(
+                imageID: try value("Stage1ImageID"),
+                imageName: try value("Stage1ImageName"),
+                run: try value("Stage1Run"),
+                stop: optional("Stage1Stop"),
+                collect: optional("Stage1GC")
+            )
+        }
         runtime = optional("Runtime")
         capabilities = optional("Capabilities")?.split(separator: ",").map(String.init) ?? []
+    }
+}
+
+extension RuntimeConfiguration.Stage1Programs {
+    fileprivate var settings: [(String, String)] {
+        let all: [(String, String?)] = [
+            ("Stage1ImageID", imageID), ("Stage1ImageName", imageName), ("Stage1Run", run), ("Stage1Stop", stop),
+            ("Stage1GC", collect),
+        ]
+        return all.compactMap { key, value in value.map { (key, $0) } }
     }
 }

@@ -10,6 +10,8 @@ public struct PodPlan: Sendable {
         case fly
         /// A container with a systemd of its own, which runs the apps' units.
         case nspawn
+        /// A program of an image, which has units and bundles of its own if it needs some.
+        case image
     }
 
     /// The pod's network.

@@ -16,13 +16,13 @@ extension PodPlan {
     var machineName: String { "rkt-\(uuid)" }
 
     /// The units of the pod that the host's systemd runs beside `pod@UUID.service`: its slice and one unit per app; none
-    /// where the pod has a systemd of its own (``machineRoot()``).
+    /// where the pod has a systemd of its own (``machineRoot()``), or a program of an image runs it.
     ///
     /// - Returns: The units, the slice first.
     /// - Throws: ``RktError`` with `invalidArgument`, naming what cannot stand in a unit.
     public func units() throws -> [GeneratedUnit] {
         try validate()
-        if stage1 == .nspawn { return [] }
+        if stage1 == .nspawn || stage1 == .image { return [] }
         var slice = UnitFile()
         try slice.add("Unit", "Description", "Apps of rkt pod \(uuid)")
         try slice.add("Unit", "Documentation", "man:rkt(1)")

@@ -66,8 +66,9 @@ enum AppEnd {
         return killed && clean.contains(code) && !outlook.isAskedToStop && !outlook.isMachineStopping
     }
 
-    /// The app's exit status as the reference counts it: the number of the signal that killed it, if one did.
-    private static func exitCode() -> Int32 {
+    /// The exit status of the unit's main process as the reference counts it: the number of the signal that killed it, if
+    /// one did.
+    static func exitCode() -> Int32 {
         guard let status = getenv("EXIT_STATUS") else { return ExitStatus.setup }
         if let number = parseNumber(status) { return number }
         let names: [(StaticString, Int32)] = [

@@ -37,13 +37,15 @@ enum AppRoot {
     ///   - hostname: The pod's host name, for an image that has none; empty where it is the host's.
     ///   - isTemporary: Whether nothing is kept of what the app writes, so that none of it need ever reach the disk.
     ///   - mapping: How ids are mapped, if they are.
+    ///   - isStage1: Whether this is no app's root but a stage1's, which has all that it needs.
     /// - Returns: The root's descriptor.
     static func mount(
         _ bundle: Text,
         on target: Text,
         hostname: Text,
         isTemporary: Bool,
-        mapping: Mapping? = nil
+        mapping: Mapping? = nil,
+        isStage1: Bool = false
     ) -> Int32 {
         let directory = mapping?.mapped(bundle, as: Text("app")) ?? openFile(bundle, O_PATH | O_DIRECTORY)
         guard let list = contents(in: directory, Text("layers")) else { fail(Text("reading the app's layers")) }
@@ -80,6 +82,7 @@ enum AppRoot {
         }
         check(result, Text("mounting the app's root"))
         let mounted = openFile(target, O_RDONLY | O_DIRECTORY)
+        if isStage1 { return mounted }
         provide("hosts", hosts(hostname), in: mounted)
         if hostname.count > 0 { provide("hostname", hostname + "\n", in: mounted) }
         if mapping != nil { make_files_as(0, 0) }

@@ -44,6 +44,23 @@ enum EndRecords {
         }
     }
 
+    /// Records the end of a pod whose apps ended together, as something else ran them.
+    ///
+    /// - Parameters:
+    ///   - pod: The pod's directory.
+    ///   - code: The pod's exit status; also that of apps of which no more is known.
+    ///   - own: What is known of an app.
+    static func recordAll(in pod: Int32, _ code: Int32, own: (Text) -> Int32?) {
+        guard let apps = PodState.unended(pod),
+            let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
+        else { return }
+        if code != 0, !exists(in: status, Text("EXIT")) {
+            write(in: status, Text(".EXIT"), code)
+            rename(in: status, Text(".EXIT"), to: Text("EXIT"))
+        }
+        for app in apps { record(in: pod, status, app: app, own(app) ?? code, isFailure: false) }
+    }
+
     private static func write(in directory: Int32, _ prepared: Text, _ code: Int32) {
         let fd = prepared.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640) }
         check(fd, Text("recording the end in ") + prepared)

@@ -26,14 +26,16 @@ enum Role {
     }
 }
 
+// As the functions of `Files.swift`, these are not inlined.
+
 /// Prints one line to standard error, which is the unit's journal.
-func report(_ message: Text) {
+@inline(never) func report(_ message: Text) {
     let line = Text(Role.name) + ": " + message + "\n"
     line.withCString { _ = write(2, $0, line.count) }
 }
 
 /// Ends the program with one line that says what failed and why (errno).
-func fail(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
+@inline(never) func fail(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
     let number = __errno_location().pointee
     if let words = strerror(number) {
         report(message + ": " + words)
@@ -44,7 +46,7 @@ func fail(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
 }
 
 /// Ends the program with one line, for failures that are not the operating system's.
-func refuse(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
+@inline(never) func refuse(_ message: Text, status: Int32 = ExitStatus.setup) -> Never {
     report(message)
     Role.end(status)
 }

@@ -1,25 +1,27 @@
 import CMusl
 
+// None of these is inlined: this program is in memory with every pod, and a call of each is short.
+
 /// Opens a file; ends the program when that fails.
-func openFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ flags: Int32) -> Int32 {
+@inline(never) func openFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ flags: Int32) -> Int32 {
     check(path.withCString { open_at(directory, $0, flags | O_CLOEXEC, 0) }, Text("opening ") + path)
 }
 
 /// Opens a file if it is there.
-func openIfThere(in directory: Int32 = AT_FDCWD, _ path: Text, _ flags: Int32) -> Int32? {
+@inline(never) func openIfThere(in directory: Int32 = AT_FDCWD, _ path: Text, _ flags: Int32) -> Int32? {
     let fd = path.withCString { open_at(directory, $0, flags | O_CLOEXEC, 0) }
     return fd < 0 ? nil : fd
 }
 
 /// The content of a small file; nil when it cannot be read.
-func contents(in directory: Int32 = AT_FDCWD, _ path: Text, limit: Int = 1 << 20) -> [UInt8]? {
+@inline(never) func contents(in directory: Int32 = AT_FDCWD, _ path: Text, limit: Int = 1 << 20) -> [UInt8]? {
     guard let fd = openIfThere(in: directory, path, O_RDONLY) else { return nil }
     defer { _ = close(fd) }
     return contents(of: fd, limit: limit)
 }
 
 /// All bytes of an open file, up to a limit.
-func contents(of fd: Int32, limit: Int) -> [UInt8]? {
+@inline(never) func contents(of fd: Int32, limit: Int) -> [UInt8]? {
     var bytes: [UInt8] = []
     while bytes.count < limit {
         var count = 0
@@ -35,19 +37,24 @@ func contents(of fd: Int32, limit: Int) -> [UInt8]? {
 }
 
 /// Whether an entry exists.
-func exists(in directory: Int32, _ name: Text) -> Bool {
+@inline(never) func exists(in directory: Int32, _ name: Text) -> Bool {
     name.withCString { faccessat(directory, $0, 0, 0) == 0 }
 }
 
+/// Whether a path leads to something that can be executed.
+func isExecutable(_ path: Text) -> Bool {
+    path.withCString { faccessat(AT_FDCWD, $0, 1, 0) == 0 }
+}
+
 /// Makes a directory unless it is there.
-func makeDirectory(in directory: Int32 = AT_FDCWD, _ path: Text, mode: mode_t = 0o755) {
+@inline(never) func makeDirectory(in directory: Int32 = AT_FDCWD, _ path: Text, mode: mode_t = 0o755) {
     if path.withCString({ mkdirat(directory, $0, mode) }) < 0, __errno_location().pointee != EEXIST {
         fail(Text("making directory ") + path)
     }
 }
 
 /// Writes a small file, replacing its content.
-func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text, mode: mode_t = 0o644) {
+@inline(never) func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text, mode: mode_t = 0o644) {
     let fd = path.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode) }
     check(fd, Text("making ") + path)
     let written = content.withCString { write(fd, $0, content.count) }
@@ -56,7 +63,7 @@ func writeFile(in directory: Int32 = AT_FDCWD, _ path: Text, _ content: Text, mo
 }
 
 /// Writes a small file so that it appears whole or not at all.
-func replaceFile(in directory: Int32, _ name: Text, _ content: [UInt8], mode: mode_t) {
+@inline(never) func replaceFile(in directory: Int32, _ name: Text, _ content: [UInt8], mode: mode_t) {
     let temporary = Text(".") + name + "." + getpid()
     let fd = temporary.withCString { open_at(directory, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode) }
     check(fd, Text("making ") + name)
@@ -70,7 +77,7 @@ func replaceFile(in directory: Int32, _ name: Text, _ content: [UInt8], mode: mo
 }
 
 /// Makes a small file that appears whole or not at all, and leaves nothing else behind whenever this is killed.
-func makeFile(in directory: Int32, _ name: Text, _ content: [UInt8]) {
+@inline(never) func makeFile(in directory: Int32, _ name: Text, _ content: [UInt8]) {
     let fd = open_at(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o644)
     check(fd, Text("making ") + name)
     if write(fd, content, content.count) != content.count { fail(Text("writing ") + name) }
@@ -83,13 +90,13 @@ func makeFile(in directory: Int32, _ name: Text, _ content: [UInt8]) {
 }
 
 /// Removes an entry, no directory, that may not be there.
-func remove(in directory: Int32 = AT_FDCWD, _ path: Text) {
+@inline(never) func remove(in directory: Int32 = AT_FDCWD, _ path: Text) {
     let result = path.withCString { unlinkat(directory, $0, 0) }
     if result < 0, __errno_location().pointee != ENOENT { fail(Text("removing ") + path) }
 }
 
 /// The text of a symbolic link; nil when there is none.
-func link(in directory: Int32 = AT_FDCWD, _ path: Text) -> Text? {
+@inline(never) func link(in directory: Int32 = AT_FDCWD, _ path: Text) -> Text? {
     var buffer = [CChar](repeating: 0, count: 4096)
     let length = path.withCString { readlinkat(directory, $0, &buffer, 4095) }
     return length > 0 ? buffer.withUnsafeBufferPointer { $0.baseAddress.map { Text($0) } } : nil
@@ -110,4 +117,4 @@ func forEachEntry(of directory: Int32, _ body: (Text, UInt8) -> Void) {
 }
 
 /// The path by which the kernel finds an open file of this process.
-func path(ofDescriptor fd: Int32) -> Text { Text("/proc/self/fd/") + fd }
+@inline(never) func path(ofDescriptor fd: Int32) -> Text { Text("/proc/self/fd/") + fd }

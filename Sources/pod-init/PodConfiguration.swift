@@ -16,6 +16,8 @@ struct PodConfiguration {
     var isIsolated: Bool { !equal(value("Stage1"), "fly") }
     /// Whether it has a systemd of its own.
     var isMachine: Bool { equal(value("Stage1"), "nspawn") }
+    /// Whether a program of an image runs it, which does all by itself.
+    var isImage: Bool { equal(value("Stage1"), "image") }
     /// Whether it has a network of its own.
     var hasOwnNetwork: Bool { isIsolated && equal(value("Network"), "none") }
 

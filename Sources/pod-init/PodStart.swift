@@ -26,6 +26,9 @@ enum PodStart {
             clock.mark("files")
             MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination, clock: clock)
         }
+        if configuration.isImage {
+            Stage1Start.run(pod, configuration: configuration, apps: apps, termination: termination)
+        }
         HostFiles("host-files", of: pod).install(to: Text("/run"))
         let journal =
             equal(configuration.value("Journal"), "namespace") ? pod.ensureJournal(host: true) : nil

@@ -9,9 +9,11 @@ enum PodStop {
         // One that has ended and was removed meanwhile has nothing left to stop.
         guard let pod = openIfThere(Text("/run/rkt/pods/") + uuid, O_RDONLY | O_DIRECTORY) else { _exit(0) }
         if PodState.allEnded(pod) { _exit(0) }
+        let configuration = PodConfiguration(in: pod)
+        if configuration.isImage { Stage1Stop.run(pod, uuid: uuid, configuration: configuration) }
         PodState.markStopping(pod)
         // A machine is asked by a signal, which is systemd's next step.
-        if PodConfiguration(in: pod).isMachine { _exit(0) }
+        if configuration.isMachine { _exit(0) }
         if check(fork(), Text("forking")) == 0 { PodState.stopApps(uuid) }
         var status: Int32 = 0
         while waitpid(-1, &status, 0) < 0, __errno_location().pointee == EINTR {}

@@ -9,6 +9,7 @@ struct PodRequestContext {
     let debug: Bool
     let stages: StageClock
     private let request: PodRequest
+    private let stage1: Stage1Choice
     private let signatures: [String?]
     private let policy: ImageAccess.PullPolicy
     private let uuidFile: String?
@@ -34,7 +35,16 @@ struct PodRequestContext {
         request.hostname = flags.string("hostname")
         request.network = flags.string("net") == "host" ? .host : .none
         request.journal = flags.string("journal") == "host" ? .host : .namespace
-        request.stage1 = flags.string("stage1-name").flatMap { .init(rawValue: $0) } ?? .units
+        stage1 =
+            try RunFlags.stage1(flags) ?? Stage1Settings(directories: Self.directories(flags)).choice()
+            ?? .builtIn(.units)
+        switch stage1 {
+        case .builtIn(let own): request.stage1 = own
+        case .image: request.stage1 = .image
+        }
+        try RunFlags.validateNetwork(flags, isFly: request.stage1 == .fly)
+        request.debug = debug
+        if let directory = flags.string("local-config") { request.localConfiguration = AbsolutePath.of(directory) }
         request.privateUsers = flags.bool("private-users") ?? false
         request.insecure = try GlobalOptions.insecure(flags.string("insecure-options") ?? "none")
         request.environment = try Self.environment(flags)
@@ -62,20 +72,32 @@ struct PodRequestContext {
         let images = try ImageAccess(data: data, policy: policy, insecure: request.insecure) { item, done, total in
             progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
         }
+        var request = request
+        let installation = try Installation()
+        if case .image(let source) = stage1 {
+            let image = try images.stage1(source, trusted: installation.stage1Images)
+            for flag in image.ignored(request) { StandardError.print("rkt: warning: ignored: \(flag)\n") }
+            request.stage1Image = image
+        }
         var podImages: [PodImage] = []
         for (app, signature) in zip(request.apps, signatures) {
             podImages.append(try images.podImage(app.image, signature: signature))
         }
         stages.mark("images")
         ahead?.begin()
-        var request = request
         request.durable = ahead == nil
-        let preparation = PodPreparation(data: data, installation: try Installation(), stages: stages)
+        let preparation = PodPreparation(data: data, installation: installation, stages: stages)
         return try preparation.run(request, images: podImages) { uuid in
             if let uuidFile { try UUIDFile.write("\(uuid)", to: uuidFile) }
         } warn: {
             StandardError.print("rkt: warning: \($0)\n")
         }
+    }
+
+    /// The configuration directories, lowest first.
+    private static func directories(_ flags: FlagValues) -> [String] {
+        let own = [("system-config", "/usr/lib/rkt"), ("local-config", "/etc/rkt")]
+        return own.map { flags.string($0.0) ?? $0.1 } + flags.strings("user-config")
     }
 
     private static func app(_ app: RunArguments.AppArguments) throws -> PodRequest.App {

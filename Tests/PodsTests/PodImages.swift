@@ -23,6 +23,13 @@ final class PodImages: Sendable {
         return try access.podImage(path)
     }
 
+    /// Fetches an ACI.
+    func aci(_ tar: [UInt8]) throws -> PodImage {
+        let path = try scratch.file("image-\(UInt64.random(in: 0 ... .max))", tar)
+        let access = try ImageAccess(data: temporary.data, policy: .never, insecure: .image, progress: nil)
+        return try access.podImage(path)
+    }
+
     /// Fetches an image with some accounts and a configuration.
     func image(name: String? = "example.com/app:1", config: String = PodImages.config) throws -> PodImage {
         var fixture = ImageFixture([PodImages.base])

@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Pods
 internal import Testing
 @testable internal import rkt_systemd
 
@@ -101,7 +102,13 @@ internal import Testing
             (["--set-env=A=1", "--set-env=A=2"], "invalid argument \"A=2\" for --set-env: key \"A\" already set"),
             (["--pull-policy=x"], "invalid argument \"x\" for --pull-policy: it must be new, update or never"),
             (["--journal=x"], "invalid argument \"x\" for --journal: it must be host or namespace"),
-            (["--stage1-name=kvm"], "invalid argument \"kvm\" for --stage1-name: it must be units, fly or nspawn"),
+            (["--stage1-name="], "invalid argument \"\" for --stage1-name: it must not be empty"),
+            (["--stage1-url=x"], "invalid argument \"x\" for --stage1-url: it must be a URL: file://PATH"),
+            (["--stage1-path=a", "--stage1-path=a"], "--stage1-path already used"),
+            (
+                ["--stage1-hash=a", "img", "--stage1-name=fly"],
+                "flags --stage1-hash and --stage1-name are mutually exclusive"
+            ),
             (
                 ["--insecure-options=x"],
                 "invalid argument \"x\" for --insecure-options: unknown option \"x\": there are none, image, tls, all"
@@ -202,10 +209,11 @@ internal import Testing
 
     @Test(arguments: [("--net", "default"), ("--net=bridge:IP=1", "bridge:IP=1"), ("--net=a\u{1b}", "a\\x1b")])
     func `knows no networks yet but under fly`(flag: String, name: String) throws {
-        let error = #expect(throws: RktError.self) { try RunFlags.validate(try parse([flag, "a"])) }
+        let flags = try parse([flag, "a"]).podFlags
+        let error = #expect(throws: RktError.self) { try RunFlags.validateNetwork(flags, isFly: false) }
         #expect(error?.message == "network \"\(name)\" is not supported yet: use --net=none or --net=host")
         #expect(error?.code == .unsupported)
-        try RunFlags.validate(try parse([flag, "--stage1-name=fly", "a"]))
+        try RunFlags.validateNetwork(flags, isFly: true)
     }
 
     @Test(
@@ -218,6 +226,12 @@ internal import Testing
         let arguments = try parse(words)
         try RunFlags.validate(arguments)
         #expect(RunFlags.pullPolicy(arguments.podFlags) == policy)
+    }
+
+    @Test func `knows what is to run the pod`() throws {
+        #expect(try RunFlags.stage1(parse(["a"]).podFlags) == nil)
+        #expect(try RunFlags.stage1(parse(["a", "--stage1-name=fly"]).podFlags) == .builtIn(.fly))
+        #expect(try RunFlags.stage1(parse(["--stage1-path", "b", "a"]).podFlags) == .image(.file("b")))
     }
 
     @Test func `knows the flags of prepare`() throws {

@@ -103,7 +103,9 @@ case_journal_of_the_host_changes_nothing_of_that() {
     local mounts
     mounts=$(mounts_here)
     app one 'mkdir /mnt; mount -t tmpfs one /proc/tty && mount -t tmpfs two /mnt || exit 1; echo ready; exec sleep 1000'
-    run_in_background --stage1-name=fly --journal=host
+    # shellcheck disable=SC2034 # lib.bash uses it
+    STAGE1_FLAGS=(--stage1-name=fly)
+    run_in_background --journal=host
     expect_equal "$mounts" "$(mounts_here)" 'mounts while the pod runs'
     mount -t tmpfs three /proc/bus
     has_mount "$(mounts_of_app one)" /proc/bus || fail "the app does not see the host's mount"

@@ -41,6 +41,8 @@ case_exited_pod_has_no_unit() {
     app one true
     run_pod --uuid-file-save="$WORK/uuid"
     UUID=$(<"$WORK/uuid")
+    # systemd may still be about to put them away.
+    systemctl stop "pod@$UUID" "$(slice_of)"
     expect_equal '' "$(ours)" 'units'
     rkt rm "$UUID" >/dev/null
 }

@@ -402,7 +402,9 @@ case_pod_whose_end_cannot_be_recorded() {
 case_kill_of_the_init_of_a_fly_pod() {
     not_nspawn 'the pod is one of stage1 fly'
     app one 'echo ready; exec sleep 1000'
-    start_pod --stage1-name=fly
+    # shellcheck disable=SC2034 # lib.bash uses it
+    STAGE1_FLAGS=(--stage1-name=fly)
+    start_pod
     wait_for_line ready one
     local app
     app=$(main_pid one)

@@ -30,6 +30,10 @@ protocol Stage1: Sendable {
     ///   - choice: What was asked for.
     /// - Returns: The journal.
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal
+
+    /// What stands for the app's name before lines of which the journal does not say whose they are; nil where there are
+    /// none.
+    var speaker: String? { get }
 }
 
 extension RuntimeConfiguration.Stage1 {
@@ -39,6 +43,7 @@ extension RuntimeConfiguration.Stage1 {
         case .units: UnitsStage1()
         case .fly: FlyStage1()
         case .nspawn: NspawnStage1()
+        case .image: ImageStage1()
         }
     }
 }
@@ -58,7 +63,30 @@ struct FlyStage1: Stage1 {
     }
 }
 
+/// A program of an image runs the pod: for systemd all of it is `pod@UUID.service`.
+struct ImageStage1: Stage1 {
+    func check(_ request: PodRequest) throws {
+        guard !request.privateUsers else {
+            let reason = "its apps are on overlays of their images"
+            throw RktError(.invalidArgument, "a stage1 image has no private users: \(reason)")
+        }
+    }
+
+    func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
+
+    func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.podUnit(pod) }
+
+    func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal { .host }
+
+    var speaker: String? { "stage1" }
+
+    /// Whoever has told machined of a machine sees to its end.
+    var isForgottenByItself: Bool { true }
+}
+
 extension Stage1 {
+    var speaker: String? { nil }
+
     var isForgottenByItself: Bool { false }
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }

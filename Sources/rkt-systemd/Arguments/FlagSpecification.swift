@@ -32,6 +32,8 @@ struct FlagSpecification: Sendable {
         case collectsKeys
         /// It is an error, for each image.
         case once
+        /// It is an error, as any other flag of these is.
+        case oneOf([String])
     }
 
     /// The name without dashes.
@@ -122,7 +124,7 @@ struct FlagValues: Sendable, Equatable {
     mutating func set(_ value: String, of flag: FlagSpecification) {
         switch flag.repetition {
         case .collects, .collectsKeys: values[flag.key, default: []].append(value)
-        case .lastWins, .once: values[flag.key] = [value]
+        case .lastWins, .once, .oneOf: values[flag.key] = [value]
         }
     }
 }

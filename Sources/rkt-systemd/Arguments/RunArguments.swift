@@ -162,6 +162,10 @@ private struct RunArgumentsParser {
         case .once:
             guard values.string(flag.key) != nil else { return }
             throw RktError(.invalidArgument, "--\(flag.name) specified multiple times\(place)")
+        case .oneOf(let names):
+            guard let other = names.first(where: { values.string($0) != nil }) else { return }
+            guard other != flag.name else { throw RktError(.invalidArgument, "--\(other) already used") }
+            throw RktError(.invalidArgument, "flags --\(other) and --\(flag.name) are mutually exclusive")
         case .collectsKeys:
             guard let key = FlagValue.pair(value)?.key,
                 values.pairs(flag.key).contains(where: { FlagValue.isSame($0.key, key) })

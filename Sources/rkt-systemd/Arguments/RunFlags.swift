@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Pods
 
 /// The flags of `run` and `prepare` (reference, 1.3), and of every command.
 enum RunFlags {
@@ -31,20 +32,38 @@ enum RunFlags {
         guard !arguments.apps.isEmpty else {
             throw RktError(.invalidArgument, "must provide at least one image")
         }
-        // Under fly, any network is the host's.
-        let isFly = flags.string("stage1-name") == "fly"
-        if let network = flags.string("net"), network != "none", network != "host", !isFly {
-            throw RktError(
-                .unsupported,
-                "network \(FlagValue.quoted(network)) is not supported yet: use --net=none or --net=host"
-            )
-        }
         for app in arguments.apps where app.flags.list("caps-retain") != nil && app.flags.list("caps-remove") != nil {
             throw RktError(
                 .invalidArgument,
                 "cannot use both --caps-retain and --caps-remove on the same image (\(FlagValue.quoted(app.image)))"
             )
         }
+    }
+
+    /// Checks the network, which depends on the stage1.
+    ///
+    /// - Parameters:
+    ///   - flags: The pod's flags.
+    ///   - isFly: Whether the pod has the host's network whatever they say.
+    /// - Throws: ``RktError`` with `unsupported`.
+    static func validateNetwork(_ flags: FlagValues, isFly: Bool) throws {
+        guard let network = flags.string("net"), network != "none", network != "host", !isFly else { return }
+        throw RktError(
+            .unsupported,
+            "network \(FlagValue.quoted(network)) is not supported yet: use --net=none or --net=host"
+        )
+    }
+
+    /// The stage1 that the flags choose; nil when there is none.
+    ///
+    /// - Parameter flags: The pod's flags.
+    /// - Returns: The choice.
+    /// - Throws: ``RktError`` for values that cannot be.
+    static func stage1(_ flags: FlagValues) throws -> Stage1Choice? {
+        for name in Stage1Choice.flags {
+            if let value = flags.string(name) { return try Stage1Choice(flag: name, value) }
+        }
+        return nil
     }
 
     /// A pod is removed by who waits for its end.
@@ -94,9 +113,11 @@ enum RunFlags {
         },
         FlagSpecification("store-only", .pod, .bool, help: nil),
         FlagSpecification("no-store", .pod, .bool, help: nil),
-        FlagSpecification("stage1-name", .pod, help: "What runs the pod: units, fly or nspawn") {
-            try FlagValue.check($0, isOneOf: ["units", "fly", "nspawn"])
-        },
+        stage1("stage1-name", help: "What runs the pod: units, fly, nspawn or an image of the store"),
+        stage1("stage1-path", help: "What runs the pod: an image, a file"),
+        stage1("stage1-hash", help: "What runs the pod: an image of the store, by its id"),
+        stage1("stage1-from-dir", help: "What runs the pod: an image, a file of rkt's stage1-images"),
+        stage1("stage1-url", help: "What runs the pod: an image, a file:// URL"),
         FlagSpecification("private-users", .pod, .bool, help: "Give the pod users of its own (stage1 nspawn)"),
         FlagSpecification("journal", .pod, help: "Where apps log: host or namespace (one for the pod)") {
             try FlagValue.check($0, isOneOf: ["host", "namespace"])
@@ -202,7 +223,7 @@ enum RunFlags {
         [
             "pod-manifest", "port", "interactive", "dns", "dns-search", "dns-opt", "dns-domain",
             "hosts-entry", "mds-register", "volume", "mount", "ipc", "memory", "cpu", "cpu-shares", "seccomp", "stdin",
-            "stdout", "stderr", "stage1-url", "stage1-path", "stage1-hash", "stage1-from-dir",
+            "stdout", "stderr",
         ].map { name in
             let isSwitch = ["interactive", "mds-register"].contains(name)
             return FlagSpecification(name, .pod, isSwitch ? .bool : .required, help: nil) { value in
@@ -210,6 +231,12 @@ enum RunFlags {
                 throw RktError(.unsupported, "--\(name) is not supported yet")
             }
         }
+
+    private static func stage1(_ name: String, help: String) -> FlagSpecification {
+        FlagSpecification(name, .pod, .required, .oneOf(Stage1Choice.flags), help: help) {
+            _ = try Stage1Choice(flag: name, $0)
+        }
+    }
 
     private static func capabilities(_ name: String, _ key: String, help: String?) -> FlagSpecification {
         FlagSpecification(name, .app, key: key, help: help) { list in

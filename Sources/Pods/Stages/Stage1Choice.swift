@@ -1,0 +1,125 @@
+internal import Diagnostics
+
+/// Which stage1 is to run a pod, as flags or the configuration say it.
+public enum Stage1Choice: Sendable, Equatable {
+    /// One of rkt's own.
+    case builtIn(RuntimeConfiguration.Stage1)
+    /// An image.
+    case image(Source)
+
+    /// Where a stage1 image is.
+    public enum Source: Sendable, Equatable, CustomStringConvertible {
+        /// In the store, by its name and perhaps a version.
+        case name(String)
+        /// In the store, by its id.
+        case id(String)
+        /// In a file.
+        case file(String)
+        /// In a file of the directory of stage1 images.
+        case sibling(String)
+        /// As the configuration says: in the store by its name, else in a file.
+        case configured(name: String?, location: String?)
+
+        /// It, for errors.
+        public var description: String {
+            switch self {
+            case .name(let text): "\(text.debugDescription) from the store"
+            case .id(let text): "with ID \(text.debugDescription)"
+            case .file(let path): path
+            case .sibling(let name): "\(name.debugDescription) of rkt's stage1-images"
+            case .configured(let name?, let location?): "\(name.debugDescription) or \(location) of the configuration"
+            case .configured(let name?, nil): "\(name.debugDescription) of the configuration"
+            case .configured(nil, let location): "\(location ?? "") of the configuration"
+            }
+        }
+    }
+
+    /// The flags that choose one, of which a command takes one.
+    public static let flags = ["stage1-name", "stage1-path", "stage1-hash", "stage1-from-dir", "stage1-url"]
+
+    /// What a flag says.
+    ///
+    /// - Parameters:
+    ///   - flag: The flag's name.
+    ///   - value: Its value.
+    /// - Throws: ``RktError`` with `invalidArgument`, or `unsupported` for locations that cannot be reached yet.
+    public init(flag: String, _ value: String) throws {
+        guard !value.isEmpty else { throw RktError(.invalidArgument, "it must not be empty") }
+        guard value.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
+            throw RktError(.invalidArgument, "it must not contain control characters")
+        }
+        switch flag {
+        case "stage1-path": self = .image(.file(value))
+        case "stage1-hash": self = .image(.id(value))
+        case "stage1-from-dir": self = .image(.sibling(value))
+        case "stage1-url": self = .image(.file(try Self.path(ofURL: value)))
+        default: self = Self.builtIn(named: value).map { .builtIn($0) } ?? .image(.name(value))
+        }
+    }
+
+    /// The stage1 of rkt's own that a name means: this rkt's names, and those of rkt 1 for the like, in any version.
+    static func builtIn(named text: String) -> RuntimeConfiguration.Stage1? {
+        let name = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+        switch name {
+        case "units": return text == name ? .units : nil
+        case "fly": return text == name ? .fly : nil
+        case "nspawn": return text == name ? .nspawn : nil
+        case "coreos.com/rkt/stage1-fly": return .fly
+        case "coreos.com/rkt/stage1-coreos", "coreos.com/rkt/stage1-host", "coreos.com/rkt/stage1-src": return .nspawn
+        default: return nil
+        }
+    }
+
+    /// The path that a URL means.
+    ///
+    /// - Parameter url: The URL.
+    /// - Returns: An absolute path.
+    /// - Throws: ``RktError`` with `unsupported` for what is not on this machine, `invalidArgument` for what is no URL.
+    static func path(ofURL url: String) throws -> String {
+        guard let colon = url.range(of: "://") else {
+            throw RktError(.invalidArgument, "it must be a URL: file://PATH")
+        }
+        let scheme = url[..<colon.lowerBound].lowercased()
+        guard scheme == "file" else {
+            guard ["http", "https", "docker"].contains(scheme) else {
+                throw RktError(.invalidArgument, "its scheme must be file, http, https or docker")
+            }
+            throw RktError(.unsupported, "stage1 images from \(scheme):// are not supported yet: use file://PATH")
+        }
+        var path = url[colon.upperBound...]
+        if path.hasPrefix("localhost/") { path = path.dropFirst("localhost".count) }
+        guard path.hasPrefix("/"), let decoded = unescaped(path), !decoded.utf8.contains(0) else {
+            throw RktError(.invalidArgument, "a file URL has an absolute path of this machine: file:///PATH")
+        }
+        return decoded
+    }
+
+    /// A text with its `%XX` as the bytes they stand for; nil when one stands for none, or the result is no text.
+    private static func unescaped(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = rest.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+            guard digits.count == 2 else { return nil }
+            rest = rest.dropFirst(2)
+            bytes.append(UInt8(digits[0] * 16 + digits[1]))
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}
+
+extension String {
+    /// Where a text first is in this one.
+    fileprivate func range(of text: String) -> Range<String.Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+            start = index(after: start)
+        }
+        return nil
+    }
+}
