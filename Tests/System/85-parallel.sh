@@ -53,7 +53,7 @@ case_gc_beside_running_pods() {
 }
 
 case_start_of_one_pod_twice_at_once() {
-    app one 'exec sleep 1000'
+    app one "$LIVES"
     UUID=$(RKT prepare "${APP[@]}")
     local first second
     systemctl start "pod@$UUID" &
@@ -62,5 +62,8 @@ case_start_of_one_pod_twice_at_once() {
     second=$!
     expect_status 0 wait "$first"
     expect_status 0 wait "$second"
+    # The shell has executed it some time after the start.
+    wait_for_line ready
+    while ! pgrep -x sleep >/dev/null; do :; done
     expect_equal 1 "$(pgrep -c -x sleep)" 'processes of the app'
 }
