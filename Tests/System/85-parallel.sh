@@ -68,6 +68,8 @@ case_start_of_one_pod_twice_at_once() {
     second=$!
     expect_status 0 wait "$first"
     expect_status 0 wait "$second"
+    # The shell has executed it some time after the start.
     wait_for_line ready
+    while ! pgrep -x sleep >/dev/null; do :; done
     expect_equal 1 "$(pgrep -c -x sleep)" 'processes of the app'
 }
