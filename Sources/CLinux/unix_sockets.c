@@ -7,8 +7,10 @@
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -90,4 +92,91 @@ int rkt_unix_streams(const char *path, struct rkt_unread_streams *streams) {
     close(fd);
     errno = problem;
     return result;
+}
+
+// Fills in the address of a path; its length, or 0 when the path does not fit.
+static socklen_t address_of(const char *path, struct sockaddr_un *address) {
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address->sun_path) {
+        errno = length == 0 ? EINVAL : ENAMETOOLONG;
+        return 0;
+    }
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(address->sun_path, path, length);
+    if (path[0] != '@')
+        return sizeof *address;
+    address->sun_path[0] = 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+static int close_failed(int fd) {
+    int problem = errno;
+    close(fd);
+    errno = problem;
+    return -1;
+}
+
+int rkt_listen_for_datagrams(const char *path) {
+    struct sockaddr_un address;
+    socklen_t length = address_of(path, &address);
+    if (length == 0)
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    unlink(path);
+    // The mode that the name gets is the socket's own.
+    if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, length) < 0)
+        return close_failed(fd);
+    return fd;
+}
+
+ssize_t rkt_receive_datagram(int socket, void *bytes, size_t size, int *descriptor) {
+    *descriptor = -1;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * 16)];
+    struct iovec piece = {.iov_base = bytes, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (count < 0)
+        return -1;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t offset = 0; CMSG_LEN(offset + sizeof(int)) <= header->cmsg_len; offset += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + offset, sizeof fd);
+            if (*descriptor < 0)
+                *descriptor = fd;
+            else
+                close(fd);
+        }
+    }
+    return count;
+}
+
+int rkt_send_datagram(const char *path, const void *bytes, size_t size, int descriptor) {
+    struct sockaddr_un address;
+    socklen_t length = address_of(path, &address);
+    if (length == 0)
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec piece = {.iov_base = (void *)bytes, .iov_len = size};
+    struct msghdr message = {.msg_name = &address, .msg_namelen = length, .msg_iov = &piece, .msg_iovlen = 1};
+    if (descriptor >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof descriptor);
+        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
+        return close_failed(fd);
+    close(fd);
+    return 0;
 }

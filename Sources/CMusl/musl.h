@@ -16,6 +16,7 @@ static const int ENOENT = 2, EINTR = 4, EEXIST = 17, EAGAIN = 11;
 
 // Processes.
 pid_t getpid(void);
+pid_t getppid(void);
 pid_t fork(void);
 void _exit(int status) __attribute__((noreturn));
 int execve(const char *path, char *const argv[], char *const envp[]);
@@ -24,6 +25,7 @@ int posix_spawn(pid_t *pid, const char *path, const void *actions, const void *a
 pid_t waitpid(pid_t pid, int *status, int options);
 int kill(pid_t pid, int signal);
 char *getenv(const char *name);
+int unsetenv(const char *name);
 // All of the environment, with a NULL behind it.
 static inline char **whole_environment(void) {
     extern char **environ;
@@ -35,7 +37,12 @@ static inline int set_process_option(int option, unsigned long value) {
     int prctl(int, ...);
     return prctl(option, value, 0UL, 0UL, 0UL);
 }
-static const int PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38;
+static const int PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38;
+
+struct resource_limit {
+    unsigned long soft, hard;
+};
+int getrlimit(int resource, struct resource_limit *limit);
 
 // Gives up all capabilities but CAP_KILL, for good.
 static inline int keep_only_kill(void) {

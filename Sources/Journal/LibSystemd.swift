@@ -30,6 +30,7 @@ struct LibSystemd: Sendable {
     // The id is 16 bytes of the caller's.
     typealias GetCountAndID =
         @convention(c) @Sendable (Handle?, UnsafeMutablePointer<UInt64>?, UnsafeMutableRawPointer?) -> CInt
+    typealias OpenStream = @convention(c) @Sendable (UnsafePointer<CChar>?, CInt, CInt) -> CInt
     typealias GetID = @convention(c) @Sendable (UnsafeMutableRawPointer?) -> CInt
 
     let open: Open
@@ -60,6 +61,7 @@ struct LibSystemd: Sendable {
     let timeout: GetCount
     let process: OnHandle
     let machineID: GetID
+    let openStream: OpenStream
 
     private static let loaded = Result { try LibSystemd() }
 
@@ -108,5 +110,6 @@ struct LibSystemd: Sendable {
         timeout = try function("sd_journal_get_timeout")
         process = try function("sd_journal_process")
         machineID = try function("sd_id128_get_machine")
+        openStream = try function("sd_journal_stream_fd")
     }
 }

@@ -292,6 +292,15 @@ public final class Directory: Sendable {
         try system("removing \(path(of: name))") { unlinkat(directory, name, 0) }
     }
 
+    /// Removes a directory that is empty, or a cgroup, whose files go with it.
+    ///
+    /// - Parameter name: The name of a direct entry.
+    /// - Throws: ``RktError`` for the errno.
+    public func removeDirectory(_ name: String) throws {
+        let directory = descriptor.rawValue
+        try system("removing \(path(of: name))") { unlinkat(directory, name, AT_REMOVEDIR) }
+    }
+
     /// Removes a file, link or directory with all below it, never following a link; one that is gone already is no
     /// error.
     ///

@@ -100,6 +100,19 @@ public struct OwnedFD: ~Copyable, Sendable {
     }
 }
 
+/// A file descriptor with several owners, closed when the last of them goes.
+public final class SharedFD: Sendable {
+    /// The descriptor.
+    public let descriptor: OwnedFD
+
+    /// Takes over a descriptor.
+    ///
+    /// - Parameter descriptor: The descriptor.
+    public init(_ descriptor: consuming OwnedFD) {
+        self.descriptor = descriptor
+    }
+}
+
 /// Something whose bytes lie in one piece of memory.
 public protocol ContiguousBytesView {
     /// Calls `body` with the bytes.

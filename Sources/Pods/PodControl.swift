@@ -57,7 +57,8 @@ public struct PodControl: Sendable {
         let outcome: Result<Int32, any Error>
         var forgetting: Task<Void, Never>?
         do {
-            let status = try await runToEnd(entered.pod, means: means, started: started) {
+            let run = entered.stage1.isBelowCaller ? runBelow : runToEnd
+            let status = try await run(entered.pod, means, started) {
                 if !entered.stage1.isForgottenByItself {
                     forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
                 }
@@ -81,9 +82,9 @@ public struct PodControl: Sendable {
 
     private func runToEnd(
         _ pod: PodDirectory,
-        means: StartAhead.Means,
-        started: () -> Void,
-        ended: () async throws -> Void
+        _ means: StartAhead.Means,
+        _ started: () -> Void,
+        _ ended: () async throws -> Void
     ) async throws -> Int32 {
         let manager = means.manager
         var failure: (any Error)?
@@ -159,7 +160,7 @@ public struct PodControl: Sendable {
 
     /// machined would notice the machine's end by itself, when systemd has told it; whoever waited for the pod shall not
     /// see it any more, and machined need not ask systemd what has become of it.
-    private func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
+    func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
         let name = PodNames.machine(uuid)
         try? await SystemdSurvival.during(manager) {
             if $0.isPeer { return }
@@ -253,11 +254,24 @@ public struct PodControl: Sendable {
         case .exited, .exitedGarbage, .exitedDeleting: return false
         default: throw RktError(.wrongState, "pod \"\(uuid)\" is not running")
         }
+        let isAsked = try ask(pod, force: force)
         let manager = try await SystemdManager.connect()
-        if force { try await killApps(of: pod, manager: manager) }
-        try await manager.stopUnit(PodNames.podUnit(uuid))
+        if isAsked {
+            try await pod.waitUntilUnlocked()
+        } else {
+            if force { try await killApps(of: pod, manager: manager) }
+            try await manager.stopUnit(PodNames.podUnit(uuid))
+        }
         await waitUntilForgotten(uuid, manager: manager)
         return true
+    }
+
+    /// Has a pod ended by the `rkt run` that it is below.
+    ///
+    /// - Returns: False when it is below none.
+    private func ask(_ pod: PodDirectory, force: Bool) throws -> Bool {
+        let request: ForegroundRequest = force ? .kill : .stop
+        return try request.send(to: pod.uuid)
     }
 
     /// Ends a pod that is being started or runs: whatever it is at, systemd takes it back.
@@ -267,6 +281,7 @@ public struct PodControl: Sendable {
     ///   - force: Whether to kill its apps at once.
     /// - Throws: ``RktError`` when systemd could not stop it.
     public func cancel(_ pod: PodDirectory, force: Bool) async throws {
+        if try ask(pod, force: force) { return }
         let manager = try await SystemdManager.connect()
         if force { try await killApps(of: pod, manager: manager) }
         try await manager.stopUnit(PodNames.podUnit(pod.uuid))

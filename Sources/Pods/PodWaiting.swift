@@ -48,13 +48,20 @@ public struct PodWaiting: Sendable {
     ///   - timeout: How long; nil for as long as it takes.
     /// - Throws: ``RktError`` with `timeout`; `failed` when the pod has ended before.
     public func untilReady(_ uuid: PodUUID, timeout: Duration?) async throws {
+        let deadline = timeout.map { ContinuousClock.now + $0 }
+        if let isReady = try await ForegroundRequest.waitUntilReady(uuid, until: deadline) {
+            if isReady { return }
+            throw Self.endedTooSoon(uuid)
+        }
         let manager = try await SystemdManager.connect()
         let state = try await manager.wait(for: PodNames.podUnit(uuid), timeout: timeout) { state in
             if state.activeState == "active" { return true }
             return state.isInactive && (try? PodLookup(data: data).exactly(uuid)?.state()) != .prepared
         }
-        guard state.activeState == "active" else {
-            throw RktError(.failed, "pod \"\(uuid)\" has ended before it was ready")
-        }
+        guard state.activeState == "active" else { throw Self.endedTooSoon(uuid) }
+    }
+
+    private static func endedTooSoon(_ uuid: PodUUID) -> RktError {
+        RktError(.failed, "pod \"\(uuid)\" has ended before it was ready")
     }
 }

@@ -126,6 +126,21 @@ public final class MachineManager: Sendable {
     public func machine(_ name: String) async throws -> Machine {
         // The path follows from the name, but an object that is not there is reported as such only by GetMachine.
         let path = try await call("GetMachine", [.string(name)], returns: "o")[0].asObjectPath()
+        return try await machine(at: path, name)
+    }
+
+    /// The machine that a process is in, by its unit or because it is the machine's leader.
+    ///
+    /// - Parameter pid: The process.
+    /// - Returns: The machine.
+    /// - Throws: `RktError` with `notFound` when it is in none.
+    public func machine(ofProcess pid: Int32) async throws -> Machine {
+        let path = try await call("GetMachineByPID", [.uint32(UInt32(pid))], returns: "o")[0].asObjectPath()
+        return try await machine(at: path, nil)
+    }
+
+    private func machine(at path: String, _ name: String?) async throws -> Machine {
+        let label = name ?? path
         let get = DBusCall(
             destination: Self.service,
             path: path,
@@ -134,10 +149,11 @@ public final class MachineManager: Sendable {
             arguments: [.string(Self.machineInterface)]
         )
         do {
-            let reply = try await connection.call(get).expecting("a{sv}", from: "machined's properties of \(name)")
-            return try Machine(name: name, properties: reply[0].asProperties())
+            let reply = try await connection.call(get).expecting("a{sv}", from: "machined's properties of \(label)")
+            let properties = try reply[0].asProperties()
+            return try Machine(name: name ?? properties["Name"]?.asString() ?? "", properties: properties)
         } catch let error as RktError where error.dbusError?.code == .notFound {
-            throw RktError(.notFound, "no machine \(name)", cause: error)
+            throw RktError(.notFound, "no machine \(label)", cause: error)
         }
     }
 

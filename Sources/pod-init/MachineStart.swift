@@ -18,10 +18,11 @@ struct MachineStart {
         _ pod: PodRecords,
         configuration: PodConfiguration,
         apps: [Text],
+        foreground: Foreground?,
         termination: Int32,
         clock: StageClock
     ) -> Never {
-        var start = MachineStart(pod, configuration, apps, termination, clock)
+        var start = MachineStart(pod, configuration, apps, foreground, termination, clock)
         start.waitUntilReady()
         start.clock.mark("apps")
         // Kept by systemd as long as the unit is up: systemd-nspawn keeps nothing open that it does not know.
@@ -57,6 +58,7 @@ struct MachineStart {
         _ pod: PodRecords,
         _ configuration: PodConfiguration,
         _ apps: [Text],
+        _ foreground: Foreground?,
         _ termination: Int32,
         _ clock: StageClock
     ) {
@@ -73,14 +75,26 @@ struct MachineStart {
             var none = signal_set()
             _ = sigemptyset(&none)
             _ = sigprocmask(SIG_SETMASK, &none, nil)
-            MachineRoot(pod, configuration, apps: apps).build()
+            let root = MachineRoot(pod, configuration, apps: apps)
+            var nspawn = Nspawn(pod, configuration, isForeground: foreground != nil)
+            if let foreground {
+                let isGranted = foreground.enter(pod.uuid, whilePreparing: root.build)
+                nspawn.isRegistered = nspawn.isRegistered && isGranted
+            } else {
+                root.build()
+            }
             self.clock.mark("root")
-            Nspawn(pod, configuration).become(notifying: address)
+            nspawn.become(notifying: address)
         }
         process = held
         let machine = process
         Role.beforeFailure = { _ = signal_process(machine, SIGKILL) }
-        Self.stepAside()
+        if foreground == nil {
+            // systemd-nspawn makes two cgroups below the unit's, which takes no processes where resources are controlled.
+            _ = Cgroup.enterChild(Text("start"))
+        } else {
+            Notify.send(Text("X_RKT_MACHINE_PID=") + pid)
+        }
     }
 
     private static func listen(at address: Text) -> Int32 {
@@ -90,21 +104,6 @@ struct MachineStart {
         let length = address.withCString { fill(&place, $0) }
         check(bind(fd, &place, length), Text("listening at ") + address)
         return fd
-    }
-
-    /// Leaves the unit's cgroup for one below: systemd-nspawn makes two of its own, and a cgroup with others below it
-    /// takes no processes where resources are controlled.
-    private static func stepAside() {
-        guard
-            let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
-                $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
-            })
-        else { return }
-        let path = Text("/sys/fs/cgroup") + Text(line[(line.startIndex + 3)...]) + "/start"
-        _ = path.withCString { mkdirat(AT_FDCWD, $0, 0o755) }
-        guard let file = openIfThere(path + "/cgroup.procs", O_WRONLY) else { return }
-        _ = write(file, "0", 1)
-        _ = close(file)
     }
 
     // MARK: Waiting

@@ -4,10 +4,14 @@ import CMusl
 struct Nspawn {
     private let pod: PodRecords
     private let configuration: PodConfiguration
+    private let isForeground: Bool
+    /// Whether machined is to know the machine.
+    var isRegistered = Self.hasMachined
 
-    init(_ pod: PodRecords, _ configuration: PodConfiguration) {
+    init(_ pod: PodRecords, _ configuration: PodConfiguration, isForeground: Bool) {
         self.pod = pod
         self.configuration = configuration
+        self.isForeground = isForeground
     }
 
     /// Where the machine's systemd finds units: what was generated, and what is set while it runs.
@@ -19,7 +23,7 @@ struct Nspawn {
     /// - Parameter address: The socket on which it tells how far it is.
     func become(notifying address: Text) -> Never {
         let program: StaticString = "/usr/bin/systemd-nspawn"
-        var arguments: [UnsafeMutablePointer<CChar>?] = ([Text("systemd-nspawn")] + options() + Self.bootOptions)
+        var arguments: [UnsafeMutablePointer<CChar>?] = ([Text("systemd-nspawn")] + options() + Self.payload)
             .map { $0.leaked() }
         arguments.append(nil)
         var environment: [UnsafeMutablePointer<CChar>?] = [
@@ -28,8 +32,11 @@ struct Nspawn {
             // What `machinectl` shows as the machine's service.
             Text("SYSTEMD_NSPAWN_CONTAINER_SERVICE=rkt").leaked(),
             // The tree is ours alone.
-            Text("SYSTEMD_NSPAWN_LOCK=0").leaked(), nil,
+            Text("SYSTEMD_NSPAWN_LOCK=0").leaked(),
         ]
+        // Its words for who watches it are for the journal; below a command they are that one's.
+        if isForeground { environment.append(Text("SYSTEMD_LOG_LEVEL=warning").leaked()) }
+        environment.append(nil)
         _ = execve(Text(program).leaked(), &arguments, &environment)
         fail(Text("running ") + program + " (the package systemd-container)")
     }
@@ -37,8 +44,8 @@ struct Nspawn {
     private func options() -> [Text] {
         var options = [
             // A file beside or in an image must not say what a pod may do.
-            Text("--settings=no"), Text("--quiet"), Text("--boot"), Text("--keep-unit"),
-            Text("--register=") + (Self.hasMachined ? Text("yes") : Text("no")),
+            Text("--settings=no"), Text("--quiet"), Text("--keep-unit"),
+            Text("--register=") + (isRegistered ? Text("yes") : Text("no")),
             Text("--notify-ready=yes"), Text("--machine=rkt-") + pod.uuid, Text("--uuid=") + pod.uuid,
             Text("--hostname=") + Text(configuration.value("Hostname")), Text("--directory=") + pod.path + "/rootfs",
             Text("--link-journal=no"), Text("--console=read-only"), Text("--resolv-conf=off"), Text("--timezone=off"),
@@ -47,8 +54,12 @@ struct Nspawn {
             Text("--setenv=SYSTEMD_GENERATOR_PATH=/nonexistent"),
             Text("--setenv=SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/nonexistent"),
         ]
-        // Not that of `pod@.service`, which protects what is small.
-        options.append(Text("--oom-score-adjust=0"))
+        if isForeground {
+            options += Foreground.limits()
+        } else {
+            // Not that of `pod@.service`, which protects what is small.
+            options.append(Text("--oom-score-adjust=0"))
+        }
         if configuration.hasOwnNetwork { options.append(Text("--private-network")) }
         if let capabilities = configuration.optional("Capabilities") {
             options.append(Text("--capability=") + Text(capabilities))
@@ -63,8 +74,24 @@ struct Nspawn {
         return options
     }
 
-    /// For the machine's systemd, as if on a kernel's command line.
-    private static let bootOptions = [Text("systemd.show_status=0"), Text("systemd.log_target=journal")]
+    /// What it executes as PID 1, instead of what it would find by `--boot`, and what that hands to systemd, as if on a
+    /// kernel's command line.
+    private static let payload = [
+        Text("/rkt/pod-init"), Text("machine"), Text("systemd.show_status=0"), Text("systemd.log_target=journal"),
+    ]
+
+    /// Becomes the machine's systemd, which the kernel kills with systemd-nspawn, its parent: nobody would hold the machine
+    /// any more.
+    static func becomeSystemd(_ words: [UnsafePointer<CChar>]) -> Never {
+        check(set_process_option(PR_SET_PDEATHSIG, UInt(SIGKILL)), Text("asking for the end of systemd-nspawn"))
+        var arguments: [UnsafeMutablePointer<CChar>?] = [Text("/usr/lib/systemd/systemd").leaked()]
+        for word in words { arguments.append(Text(word).leaked()) }
+        arguments.append(nil)
+        // systemd-nspawn adds a locale of its own for what is no systemd.
+        _ = unsetenv("LANG")
+        _ = execve("/usr/lib/systemd/systemd", &arguments, whole_environment())
+        fail(Text("running /usr/lib/systemd/systemd"))
+    }
 
     /// Whether machines can be registered; a host without machined has pods all the same. By its files: to ask systemd
     /// takes longer.

@@ -2,7 +2,8 @@ import CMusl
 
 /// ExecStart= of `pod@.service`: makes a prepared or exited pod run, hands its init to systemd and is done.
 ///
-/// Argument: UUID. Runs as root, as the main process of `pod@UUID.service`.
+/// Argument: UUID; further ones are for ``Foreground``. Runs as root, as the main process of `pod@UUID.service` or as a child
+/// of `rkt run`.
 enum PodStart {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         Role.name = "pod-start"
@@ -12,6 +13,7 @@ enum PodStart {
         guard getenv("NOTIFY_SOCKET") != nil else {
             refuse(Text("only systemd runs this: systemctl start pod@") + uuid)
         }
+        let foreground = Foreground(arguments.dropFirst())
         var clock = StageClock()
         let pod = PodRecords.take(uuid)
         let termination = blockTermination()
@@ -24,8 +26,16 @@ enum PodStart {
         pod.makeRuntimeLink()
         if configuration.isMachine {
             clock.mark("files")
-            MachineStart.run(pod, configuration: configuration, apps: apps, termination: termination, clock: clock)
+            MachineStart.run(
+                pod,
+                configuration: configuration,
+                apps: apps,
+                foreground: foreground,
+                termination: termination,
+                clock: clock
+            )
         }
+        if foreground != nil { refuse(Text("systemd is to start this pod, whose stage1 is not nspawn")) }
         if configuration.isImage {
             Stage1Start.run(pod, configuration: configuration, apps: apps, termination: termination)
         }

@@ -73,6 +73,7 @@ struct PodRunner {
                 removing: removing,
                 started: {
                     stages.mark("start")
+                    NotifySocket.tellOwn("READY=1")
                     // One that came before systemd had anything to cancel.
                     if interruption.signal != nil { Task { try? await control.cancel(pod, force: false) } }
                 },

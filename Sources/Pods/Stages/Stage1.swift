@@ -5,7 +5,7 @@ internal import SystemdClient
 
 /// What runs a pod: which systemd has the units of its apps, and what that means for who looks at the pod from the host.
 ///
-/// All of them start by `pod@UUID.service`, keep the same records in the pod's directory and hold its lock while the pod
+/// All of them start by `pod@UUID.service` (but see ``isBelowCaller``), keep the same records in the pod's directory and hold its lock while the pod
 /// runs; `pod-start` knows how each is started, UnitGen what its units look like. This is what differs beside that.
 protocol Stage1: Sendable {
     /// Refuses what this one cannot do, before anything is made.
@@ -22,6 +22,10 @@ protocol Stage1: Sendable {
 
     /// Whether machined is told by others when the pod has ended.
     var isForgottenByItself: Bool { get }
+
+    /// Whether the pod is below `rkt run` where that is in the foreground, in the caller's cgroup, limits and context, and not
+    /// below `pod@UUID.service`.
+    var isBelowCaller: Bool { get }
 
     /// Where a pod's log is.
     ///
@@ -89,6 +93,8 @@ extension Stage1 {
 
     var isForgottenByItself: Bool { false }
 
+    var isBelowCaller: Bool { false }
+
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }
 
     func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.appUnit(pod, app) }
@@ -129,6 +135,8 @@ struct NspawnStage1: Stage1 {
 
     // systemd-nspawn sees to it.
     var isForgottenByItself: Bool { true }
+
+    var isBelowCaller: Bool { true }
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
 

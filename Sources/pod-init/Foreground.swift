@@ -1,0 +1,104 @@
+import CMusl
+
+/// A start that `rkt run` has asked for and not systemd: the pod's machine is then below that command, in its context and
+/// limits, and does not outlive it. The other side is `Pods/Foreground/`.
+///
+/// Words: `beside` or `scope`, which says where the machine's cgroup is, and the process of the command.
+struct Foreground {
+    private let parent: Int32
+    private let isBeside: Bool
+    /// A pipe out of which a byte comes when the machine's process is where it belongs: `n` when machined is not to know it.
+    private static let gate: Int32 = 4
+
+    /// What the words say; nil when it is systemd's start.
+    init?(_ words: ArraySlice<UnsafePointer<CChar>>) {
+        guard words.count == 2, let place = words.first, let number = words.last else { return nil }
+        isBeside = equal(place, "beside")
+        guard isBeside || equal(place, "scope"), let parent = parseNumber(number) else {
+            refuse(Text("start: unknown place ") + place)
+        }
+        self.parent = parent
+        endWithParent()
+        // What systemd sees to else. A directory that is somebody's shall not be kept busy.
+        _ = umask(0o022)
+        check(chdir("/"), Text("entering /"))
+    }
+
+    /// Has the kernel kill this process when the command dies: nobody would hold the pod any more.
+    private func endWithParent() {
+        check(set_process_option(PR_SET_PDEATHSIG, UInt(SIGKILL)), Text("asking for the command's end"))
+        if getppid() != parent { refuse(Text("the command that started the pod is gone")) }
+    }
+
+    /// Brings the machine's process, a child of the command by now, to where it belongs; what need not be there is done
+    /// meanwhile.
+    ///
+    /// - Parameters:
+    ///   - uuid: The pod.
+    ///   - preparations: What is done on the way.
+    /// - Returns: Whether machined is to know the machine.
+    func enter(_ uuid: UnsafePointer<CChar>, whilePreparing preparations: () -> Void) -> Bool {
+        endWithParent()
+        if isBeside {
+            // systemd-nspawn makes two cgroups below the one it is in, and there may be more pods in the caller's.
+            guard Cgroup.enterChild(Text("rkt-") + uuid) else { fail(Text("entering a cgroup below the caller's")) }
+        }
+        preparations()
+        var byte: UInt8 = 0
+        var count = 0
+        repeat { count = read(Self.gate, &byte, 1) } while count < 0 && __errno_location().pointee == EINTR
+        // The command says why.
+        if count != 1 { _exit(ExitStatus.setup) }
+        _ = close(Self.gate)
+        if byte != 110 { return true }
+        report(Text("warning: pod \"") + uuid + "\" is not registered as a machine: the caller's unit has one already")
+        return false
+    }
+
+    /// The limits of the caller's resources, which systemd-nspawn would set to its own.
+    static func limits() -> [Text] {
+        // In the order of their numbers.
+        let names: [StaticString] = [
+            "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
+            "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+        ]
+        var options: [Text] = []
+        for (number, name) in names.enumerated() {
+            var limit = resource_limit()
+            if getrlimit(Int32(number), &limit) < 0 { continue }
+            options.append(Text("--rlimit=") + name + "=" + word(limit.soft) + ":" + word(limit.hard))
+        }
+        return options
+    }
+
+    private static func word(_ limit: UInt) -> Text {
+        if limit == .max { return Text("infinity") }
+        var digits: [UInt8] = []
+        var rest = limit
+        repeat {
+            digits.append(48 + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        return Text(ArraySlice(digits.reversed()))
+    }
+}
+
+/// The tree of cgroups, as far as this program changes it itself.
+enum Cgroup {
+    /// Brings this process into a cgroup below its own, made if it is missing.
+    ///
+    /// - Returns: Whether that could be done.
+    static func enterChild(_ name: Text) -> Bool {
+        guard
+            let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
+                $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
+            })
+        else { return false }
+        let path = Text("/sys/fs/cgroup") + Text(line[(line.startIndex + 3)...]) + "/" + name
+        _ = path.withCString { mkdirat(AT_FDCWD, $0, 0o755) }
+        guard let file = openIfThere(path + "/cgroup.procs", O_WRONLY) else { return false }
+        let count = write(file, "0", 1)
+        _ = close(file)
+        return count == 1
+    }
+}
