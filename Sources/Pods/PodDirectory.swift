@@ -203,6 +203,7 @@ public final class PodDirectory: Sendable {
     /// - Parameter status: The exit status of the pod; also of apps of which the stage1 says nothing.
     /// - Throws: ``RktError`` when it runs again, or cannot be written.
     func recordEnd(_ status: Int32) throws {
+        if try areAllEndsKnown() { return }
         let lock = try lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         guard try !areAllEndsKnown() else { return }

@@ -31,7 +31,9 @@ enum AppEnd {
         let failed = hasFailed(outlook, code: code)
         EndRecords.record(in: pod, status, app: Text(app), code, isFailure: failed)
         if place.isMachine {
-            if failed, !stopping, outlook?.isMachineStopping == false {
+            // While others are still to be started, the last of them sees to it: it looks at the record after it has made
+            // its mark, so that one of the two does.
+            if failed, !stopping, outlook?.isMachineStopping == false, PodState.areAllStarted(pod) {
                 MachineEnd.request(outlook?.systemd, status: PodState.exitStatus(pod))
             }
             _exit(0)

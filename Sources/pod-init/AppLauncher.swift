@@ -54,7 +54,16 @@ enum AppLauncher {
         if place.isMachine { writeFile(in: status, Text(PodState.started) + record, Text(""), mode: 0o640) }
         app.start()
         guardian.dismiss()
+        if place.isMachine { endWithEarlier(pod) }
         _exit(0)
+    }
+
+    /// Where another app has failed while this one was still to be started, the machine's end was left to the last to start.
+    private static func endWithEarlier(_ pod: Int32) {
+        guard exists(in: pod, Text("status/EXIT")), !exists(in: pod, Text(PodState.stopping)),
+            PodState.areAllStarted(pod)
+        else { return }
+        MachineEnd.request(nil, status: PodState.exitStatus(pod))
     }
 
     /// Lets go of the root of the app's last life, which systemd keeps (FDSTORE=1) and hands to the next one.

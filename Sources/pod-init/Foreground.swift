@@ -44,6 +44,8 @@ struct Foreground {
             guard Cgroup.enterChild(Text("rkt-") + uuid) else { fail(Text("entering a cgroup below the caller's")) }
         }
         preparations()
+        // The kernel has forgotten it where files were made as somebody else's.
+        endWithParent()
         var byte: UInt8 = 0
         var count = 0
         repeat { count = read(Self.gate, &byte, 1) } while count < 0 && __errno_location().pointee == EINTR

@@ -47,6 +47,11 @@ enum PodState {
     /// Whether every app of the pod has ended.
     static func allEnded(_ podDirectory: Int32) -> Bool { unended(podDirectory)?.isEmpty ?? false }
 
+    /// Whether every app of a pod that is a machine has started, or has failed to.
+    static func areAllStarted(_ podDirectory: Int32) -> Bool {
+        unended(podDirectory)?.allSatisfy { exists(in: podDirectory, Text("status/") + started + $0) } ?? false
+    }
+
     /// The apps whose ends are not recorded; nil when the pod's directory is not as it should be.
     static func unended(_ podDirectory: Int32) -> [Text]? {
         guard let apps = openIfThere(in: podDirectory, Text("apps"), O_RDONLY | O_DIRECTORY),

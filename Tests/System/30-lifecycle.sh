@@ -267,8 +267,11 @@ case_gc_takes_what_rm_was_killed_over() {
     run_in_background --rm
     kill -KILL "$RKT_PID"
     wait "$RKT_PID" || true
-    expect_equal running "$(state_of)" 'state without the command'
-    systemctl stop "pod@$UUID"
+    # A machine is the command's own and ends with it.
+    if [[ $STAGE1 != nspawn ]]; then
+        expect_equal running "$(state_of)" 'state without the command'
+        systemctl stop "pod@$UUID"
+    fi
     expect_equal exited "$(state_of)" state
     expect_status 0 rkt gc
     expect_equal '' "$(rkt list --no-legend)" 'the list'

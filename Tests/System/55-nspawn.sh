@@ -41,8 +41,10 @@ case_status_133_of_an_app_is_no_reboot() {
     local number
     app one 'exit 133'
     for number in 1 2 3; do
-        expect_status 133 run_pod --uuid-file-save="$WORK/uuid"
-        UUID=$(<"$WORK/uuid")
+        expect_status 133 run_pod
+        start_pod
+        wait_for_end
+        expect_equal 133 "$(app_status one)" "status of the app of pod number $number"
         expect_equal 0 "$(property "pod@$UUID" NRestarts)" "restarts of pod number $number"
     done
 }

@@ -120,10 +120,13 @@ app_property() { app_systemctl show --property="$2" --value "$(unit_of "$1")"; }
 # The cgroup of an app, below /sys/fs/cgroup.
 cgroup_of() {
     case $STAGE1 in
-        nspawn) echo "$(property "pod@$UUID" ControlGroup)/payload/apps.slice/$1.service" ;;
+        nspawn) echo "$(machine_cgroup)/apps.slice/$1.service" ;;
         *) property "$(unit_of "$1")" ControlGroup ;;
     esac
 }
+
+# The cgroup of the pod's machine, below /sys/fs/cgroup.
+machine_cgroup() { sed -n 's|^0::\(.*\)/init.scope$|\1|p' "/proc/$(leader_of)/cgroup"; }
 
 # The unit of the journald that gets what the apps write, for app_systemctl.
 journald_of() {
@@ -246,7 +249,7 @@ processes_of_rkt() {
 mounts_of_rkt() { awk '$5 ~ "rkt" || $0 ~ "overlay .*/var/lib/rkt" { print $5 }' /proc/self/mountinfo; }
 
 units_of_rkt() {
-    systemctl list-units --all --plain --no-legend 'pod@*' 'rkt-*.service' 'rkt-*.slice' 'systemd-journald*@rkt*' |
+    systemctl list-units --all --plain --no-legend 'pod@*' 'rkt-*.service' 'rkt-*.scope' 'rkt-*.slice' 'systemd-journald*@rkt*' |
         awk '$1 !~ /^(rkt-gc\.(service|timer))$/ { print $1, $3, $4 }'
 }
 
@@ -274,6 +277,45 @@ all_leftovers() {
     find /sys/fs/cgroup/rkt.slice -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true
 }
 
+# What no killed pod may leave, before gc: a directory at most. It looks before it touches anything: a pod that counts
+# as ended has no app that runs.
+expect_nothing_alive() {
+    local ending machine
+    expect_equal '' "$(processes_of_apps)" "apps' processes"
+    # The apps' units may end after the pod's. A stop job waits for those that are ending; for one that is not, it would
+    # hide that.
+    ending=$(units_in deactivating)
+    # shellcheck disable=SC2086 # one word each
+    [[ -z $ending ]] || systemctl stop $ending
+    expect_equal '' "$(units_in active,activating,reloading,deactivating)" 'units'
+    expect_equal '' "$(processes_of_rkt)" 'processes'
+    expect_equal '' "$(mounts_of_rkt)" 'mounts'
+    expect_equal '' "$(pgrep -a sleep || true)" "apps' processes outside"
+    expect_equal '' "$(lsns --noheadings --output=COMMAND --type=net | grep -vE 'systemd|init' || true)" 'network namespaces'
+    # machined hears of an end from systemd.
+    for machine in $(machinectl list --no-legend | awk '{ print $1 }'); do
+        wait_for_record "Machine $machine terminated" '' SYSLOG_IDENTIFIER=systemd-machined
+    done
+    expect_equal '' "$(machinectl list --no-legend)" 'machines'
+}
+
+# Of pods and apps, the units in one of these states.
+units_in() {
+    systemctl list-units --plain --no-legend --state="$1" 'pod@*.service' 'rkt-????????-*.service' \
+        'rkt-????????-*.scope' | awk '{ print $1 }'
+}
+
+# What runs in the pods' cgroups, but for the programs that begin and end a unit.
+processes_of_apps() {
+    local file pid name
+    find /sys/fs/cgroup/rkt.slice -name cgroup.procs 2>/dev/null | while read -r file; do
+        while read -r pid; do
+            name=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
+            [[ $name =~ ^(pod-init|crun|rkt|systemctl|\(.*)$ ]] || echo "$pid $name ${file%/*}"
+        done < <(cat "$file" 2>/dev/null)
+    done
+}
+
 # Stops and removes all pods there are.
 clean() {
     local uuid
@@ -281,6 +323,6 @@ clean() {
         [[ ! -L /etc/systemd/system/multi-user.target.wants/pod@$uuid.service ]] ||
             systemctl --quiet disable "pod@$uuid"
     done
-    systemctl stop 'pod@*.service'
+    systemctl stop 'pod@*.service' 'rkt-????????-*.scope' 'rkt-test-*.service'
     rkt gc --grace-period=0s --expire-prepared=0s
 }

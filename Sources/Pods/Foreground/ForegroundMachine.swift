@@ -146,10 +146,21 @@ final class ForegroundMachine: Sendable {
                 if polled[2].revents != 0, let ended = process {
                     ending.machine = try ended.reap()
                     process = nil
+                    if case .killed = ending.machine { waitForMachine() }
                 }
             }
             return ending
         }
+
+        /// The kernel kills the machine with its systemd-nspawn, and takes a moment for it.
+        private func waitForMachine() {
+            guard let pid = machine.pod.initProcess(), let leader = try? PidFD(pid: pid) else { return }
+            var ended = pollfd(fd: leader.descriptor.rawValue, events: CShort(POLLIN), revents: 0)
+            _ = poll(&ended, 1, Self.patience)
+        }
+
+        /// How long that may take, in milliseconds.
+        private static let patience: CInt = 10_000
 
         private static func descriptor(_ child: ChildProcess?) -> CInt { child?.process.descriptor.rawValue ?? -1 }
 

@@ -36,10 +36,23 @@ struct UnitClaim: Sendable {
         return SharedFD(lock)
     }
 
-    /// Whether machined knows no machine in this process's unit, or just one whose processes were killed.
+    /// Whether machined knows no machine in this process's unit, or one of a command that was killed.
     private static func isFree(_ machines: MachineManager) async -> Bool {
         guard let machine = try? await machines.machine(ofProcess: getpid()) else { return true }
-        guard machine.leader == 0 || access("/proc/\(machine.leader)", F_OK) != 0 else { return false }
+        // The command would hold the lock. The kernel kills the machine with it, and takes a moment for that.
+        guard machine.service == "rkt", await hasEnded(Int32(machine.leader)) else { return false }
         return (try? await machines.unregister(machine.name)) != nil
     }
+
+    private static func hasEnded(_ pid: Int32) async -> Bool {
+        if pid <= 0 { return true }
+        let ended = try? await OwnThread.run { interruption in
+            guard let process = try? PidFD(pid: pid) else { return true }
+            return try interruption.wait(for: process.descriptor.rawValue, until: .now + patience)
+        }
+        return ended ?? false
+    }
+
+    /// How long that may take.
+    private static let patience: Duration = .seconds(10)
 }
