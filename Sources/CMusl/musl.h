@@ -128,6 +128,8 @@ ssize_t readlinkat(int directory, const char *path, char *buffer, size_t size);
 int mkfifoat(int directory, const char *path, mode_t mode);
 int faccessat(int directory, const char *path, int mode, int flags);
 int chdir(const char *path);
+int fchdir(int directory);
+int chroot(const char *path);
 int lchown(const char *path, unsigned user, unsigned group);
 int flock(int fd, int operation);
 
@@ -234,6 +236,8 @@ static const int POLLIN = 1;
 // Namespaces and mounts.
 int unshare(int flags);
 int setns(int fd, int kinds);
+int setuid(unsigned user);
+int setgid(unsigned group);
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int umount2(const char *target, int flags);
 int sethostname(const char *name, size_t length);

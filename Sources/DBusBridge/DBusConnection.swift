@@ -49,9 +49,35 @@ public actor DBusConnection {
     /// - Throws: `RktError` with `unavailable` when nobody listens there or the service refuses us,
     ///   `permissionDenied` when the socket may not be opened, `timeout` when there is no answer.
     public static func peer(socketPath: String, timeout: Duration = .seconds(25)) async throws -> DBusConnection {
-        // An address has an escape syntax of its own; what needs no escape is left as it is.
+        let address = "unix:path=\(escaped(socketPath))"
+        return try await open(address: address, name: socketPath, isBus: false, timeout: timeout)
+    }
+
+    /// Connects to a service by a program that passes on what goes between its standard input and output and the service.
+    ///
+    /// - Parameters:
+    ///   - program: The program's absolute path.
+    ///   - arguments: Its arguments, without its own name.
+    ///   - name: What the connection leads to, for errors.
+    ///   - timeout: How long the service may take to accept us.
+    /// - Returns: The connection; the service has accepted the program's identity.
+    /// - Throws: `RktError` as ``peer(socketPath:timeout:)``.
+    public static func peer(
+        through program: String,
+        _ arguments: [String],
+        name: String,
+        timeout: Duration = .seconds(25)
+    ) async throws -> DBusConnection {
+        let words = [("path", program), ("argv0", program)]
+            + arguments.enumerated().map { ("argv\($0.offset + 1)", $0.element) }
+        let address = "unixexec:" + words.map { "\($0.0)=\(escaped($0.1))" }.joined(separator: ",")
+        return try await open(address: address, name: name, isBus: false, timeout: timeout)
+    }
+
+    /// A value in an address, which has an escape syntax of its own; what needs no escape is left as it is.
+    private static func escaped(_ value: String) -> String {
         var escaped = ""
-        for byte in socketPath.utf8 {
+        for byte in value.utf8 {
             let scalar = Unicode.Scalar(byte)
             if byte < 0x80, scalar.properties.isAlphabetic || "0123456789-_/.\\".unicodeScalars.contains(scalar) {
                 escaped.unicodeScalars.append(scalar)
@@ -59,7 +85,7 @@ public actor DBusConnection {
                 escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
             }
         }
-        return try await open(address: "unix:path=\(escaped)", name: socketPath, isBus: false, timeout: timeout)
+        return escaped
     }
 
     private static func open(

@@ -254,24 +254,15 @@ public struct PodControl: Sendable {
         case .exited, .exitedGarbage, .exitedDeleting: return false
         default: throw RktError(.wrongState, "pod \"\(uuid)\" is not running")
         }
-        let isAsked = try ask(pod, force: force)
+        if force { try await killApps(of: pod) }
         let manager = try await SystemdManager.connect()
-        if isAsked {
+        if try ForegroundRequest.stop.send(to: uuid) {
             try await pod.waitUntilUnlocked()
         } else {
-            if force { try await killApps(of: pod, manager: manager) }
             try await manager.stopUnit(PodNames.podUnit(uuid))
         }
         await waitUntilForgotten(uuid, manager: manager)
         return true
-    }
-
-    /// Has a pod ended by the `rkt run` that it is below.
-    ///
-    /// - Returns: False when it is below none.
-    private func ask(_ pod: PodDirectory, force: Bool) throws -> Bool {
-        let request: ForegroundRequest = force ? .kill : .stop
-        return try request.send(to: pod.uuid)
     }
 
     /// Ends a pod that is being started or runs: whatever it is at, systemd takes it back.
@@ -281,21 +272,31 @@ public struct PodControl: Sendable {
     ///   - force: Whether to kill its apps at once.
     /// - Throws: ``RktError`` when systemd could not stop it.
     public func cancel(_ pod: PodDirectory, force: Bool) async throws {
-        if try ask(pod, force: force) { return }
-        let manager = try await SystemdManager.connect()
-        if force { try await killApps(of: pod, manager: manager) }
-        try await manager.stopUnit(PodNames.podUnit(pod.uuid))
+        if force { try await killApps(of: pod) }
+        if try ForegroundRequest.stop.send(to: pod.uuid) { return }
+        try await SystemdManager.connect().stopUnit(PodNames.podUnit(pod.uuid))
     }
 
-    private func killApps(of pod: PodDirectory, manager: SystemdManager) async throws {
+    private func killApps(of pod: PodDirectory) async throws {
+        let stage1 = try RuntimeConfiguration(of: pod).stage1
         // Unless it is too late to tell pod-stop.
-        if try RuntimeConfiguration(of: pod).stage1 == .image, !pod.directory.contains("status/STOPPING") {
+        if stage1 == .image, !pod.directory.contains("status/STOPPING") {
             return try pod.directory.writeInPlace("status/FORCE", "")
         }
-        let apps = try hostUnits(of: pod.overview().map(\.name), in: pod)
-        for unit in apps.isEmpty ? [PodNames.podUnit(pod.uuid)] : apps {
-            try? await manager.killUnit(unit, whom: .all, signal: SIGKILL)
+        let units = try pod.overview().map { stage1.conformer.unit(of: $0.name, in: pod.uuid) }
+        do {
+            let systemd = try await stage1.conformer.systemd(of: pod)
+            for unit in Set(units) { try? await systemd.killUnit(unit, whom: .all, signal: SIGKILL) }
+        } catch {
+            try await killMachine(of: pod)
         }
+    }
+
+    /// Kills a pod that is a machine whose systemd does not answer.
+    private func killMachine(of pod: PodDirectory) async throws {
+        if try ForegroundRequest.kill.send(to: pod.uuid) { return }
+        let manager = try await SystemdManager.connect()
+        try? await manager.killUnit(PodNames.podUnit(pod.uuid), whom: .all, signal: SIGKILL)
     }
 
     private func hostUnits(of apps: [String], in pod: PodDirectory) throws -> [String] {

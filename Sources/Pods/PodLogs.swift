@@ -64,7 +64,7 @@ public final class PodLogs: Sendable {
     private func reader(_ state: inout State) throws -> JournalReader {
         if let reader = state.reader { return reader }
         let reader = try journal.open()
-        for app in apps { try reader.addMatch("_SYSTEMD_UNIT", stage1.loggingUnit(of: app, in: uuid)) }
+        for app in apps { try reader.addMatch("_SYSTEMD_UNIT", stage1.unit(of: app, in: uuid)) }
         if let cursor = state.cursor {
             try reader.seek(behindCursor: cursor)
         } else {
@@ -120,6 +120,6 @@ public final class PodLogs: Sendable {
     /// - Returns: Whether all is there; false when the deadline has passed.
     /// - Throws: ``RktError`` when the journal cannot be reached.
     public func drain(deadline: ContinuousClock.Instant) async throws -> Bool {
-        try await journal.drain(units: apps.map { stage1.loggingUnit(of: $0, in: uuid) }, deadline: deadline)
+        try await journal.drain(units: apps.map { stage1.unit(of: $0, in: uuid) }, deadline: deadline)
     }
 }

@@ -1,6 +1,6 @@
 import CMusl
 
-// One program with seven short lives, told apart by the first argument, so that one small file is in memory once:
+// One program with eight short lives, told apart by the first argument, so that one small file is in memory once:
 //
 //   start   makes a pod run                          (ExecStart= of pod@.service)
 //   pod     PID 1 of a pod                           (started by `start`)
@@ -8,6 +8,7 @@ import CMusl
 //   app     launcher of an app                       (ExecStart= of the app's unit)
 //   ended   records the end of an app                (ExecStopPost= of the app's unit)
 //   stop    stops what is left of a pod              (ExecStop= of pod@.service)
+//   bridge  leads to the systemd of a machine        (started by `rkt`)
 //   gc      lets a stage1 that is an image clean up  (started by `rkt gc` and `rkt rm`)
 
 @_cdecl("pod_init_main")
@@ -24,6 +25,7 @@ func podInitMain(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutable
     if equal(mode, "app") { AppLauncher.run(words) }
     if equal(mode, "ended") { AppEnd.run(words) }
     if equal(mode, "stop") { PodStop.run(words) }
+    if equal(mode, "bridge") { MachineBridge.run(words) }
     if equal(mode, "gc") { Stage1Collection.run(words) }
     refuse(Text("unknown mode ") + mode)
 }

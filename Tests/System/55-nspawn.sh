@@ -282,6 +282,40 @@ case_names_of_the_machines_own_units_are_refused() {
     expect_equal '' "$(rkt list --no-legend)" 'the list'
 }
 
+case_stop_by_force_kills_the_apps_alone() {
+    app one 'trap "" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
+    start_pod
+    wait_for_line ready
+    expect_status 0 rkt stop --force "$UUID"
+    expect_equal '' "$ERR" 'the errors'
+    # The machine has ended in order, and told of it.
+    expect_equal 9 "$(app_status one)" 'status of the app'
+    expect_contains "$(pod_journal --output=cat)" 'Shutting down.' 'the journal'
+}
+
+case_machine_that_hangs_is_stopped_by_force() {
+    start_living_pod
+    kill -STOP "$(leader_of)"
+    expect_status 0 rkt stop --force "$UUID"
+    expect_equal exited "$(state_of)" state
+}
+
+case_links_in_the_machine_do_not_lead_to_the_hosts_systemd() {
+    start_living_pod
+    # What the pod's app is called there, on the host.
+    printf '[Service]\nExecStart=/bin/sleep 1000\n' >/run/systemd/system/one.service
+    systemctl start one.service
+    in_machine sh -c 'rm /run/systemd/private; ln -s /../../proc/1/root/run/systemd/private /run/systemd/private'
+    expect_status 0 rkt stop --force "$UUID"
+    local state
+    state=$(systemctl is-active one.service || true)
+    systemctl stop one.service
+    rm /run/systemd/system/one.service
+    systemctl daemon-reload
+    expect_equal active "$state" 'a unit of the host'
+    expect_equal exited "$(state_of)" 'the pod'
+}
+
 case_what_it_cannot_do_is_refused() {
     app one true
     refused "does not log to the host's journal" run_pod --journal=host

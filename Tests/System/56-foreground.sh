@@ -186,6 +186,17 @@ case_stop_by_force() {
     app one 'trap "" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
     run_in_background 2>"$WORK/errors"
     expect_status 0 rkt stop --force "$UUID"
+    wait "$RKT_PID" || true
+    expect_equal exited "$(state_of)" state
+    expect_equal 9 "$(app_status one)" 'status of the app'
+    expect_nothing_alive
+}
+
+case_stop_by_force_where_the_machines_systemd_hangs() {
+    app one "$LIVES"
+    run_in_background 2>"$WORK/errors"
+    kill -STOP "$(leader_of)"
+    expect_status 0 rkt stop --force "$UUID"
     expect_status 254 wait "$RKT_PID"
     expect_contains "$(<"$WORK/errors")" 'was killed by signal 9' 'the error'
     expect_equal exited "$(state_of)" state

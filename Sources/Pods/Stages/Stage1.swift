@@ -14,11 +14,18 @@ protocol Stage1: Sendable {
     /// - Throws: ``RktError`` with `invalidArgument`, naming what cannot be and what can.
     func check(_ request: PodRequest) throws
 
-    /// The units of the host's systemd that run a pod's apps: to be started with the pod, waited for and killed.
+    /// The units of the host's systemd that run a pod's apps: to be started with the pod and waited for.
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String]
 
-    /// The unit of an app by the word of the journald that gets what the app writes (`_SYSTEMD_UNIT`).
-    func loggingUnit(of app: String, in pod: PodUUID) -> String
+    /// The unit that an app is in, for the systemd that runs it: what the journald of that calls `_SYSTEMD_UNIT`.
+    func unit(of app: String, in pod: PodUUID) -> String
+
+    /// The systemd that runs a pod's units.
+    ///
+    /// - Parameter pod: The pod, running.
+    /// - Returns: A connection to it.
+    /// - Throws: ``RktError`` when it cannot be reached.
+    func systemd(of pod: PodDirectory) async throws -> SystemdManager
 
     /// Whether machined is told by others when the pod has ended.
     var isForgottenByItself: Bool { get }
@@ -78,7 +85,7 @@ struct ImageStage1: Stage1 {
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
 
-    func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.podUnit(pod) }
+    func unit(of app: String, in pod: PodUUID) -> String { PodNames.podUnit(pod) }
 
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal { .host }
 
@@ -97,7 +104,9 @@ extension Stage1 {
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { apps.map { PodNames.appUnit(pod, $0) } }
 
-    func loggingUnit(of app: String, in pod: PodUUID) -> String { PodNames.appUnit(pod, app) }
+    func unit(of app: String, in pod: PodUUID) -> String { PodNames.appUnit(pod, app) }
+
+    func systemd(of pod: PodDirectory) async throws -> SystemdManager { try await .connect() }
 
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal {
         choice == .namespace ? .namespace(PodNames.machine(pod)) : .host
@@ -140,7 +149,9 @@ struct NspawnStage1: Stage1 {
 
     func hostUnits(of apps: [String], in pod: PodUUID) -> [String] { [] }
 
-    func loggingUnit(of app: String, in pod: PodUUID) -> String { "\(app).service" }
+    func unit(of app: String, in pod: PodUUID) -> String { "\(app).service" }
+
+    func systemd(of pod: PodDirectory) async throws -> SystemdManager { try await MachineSystemd.connect(to: pod) }
 
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal { .machine(pod.hex) }
 }
