@@ -68,7 +68,8 @@ public actor DBusConnection {
         name: String,
         timeout: Duration = .seconds(25)
     ) async throws -> DBusConnection {
-        let words = [("path", program), ("argv0", program)]
+        let words =
+            [("path", program), ("argv0", program)]
             + arguments.enumerated().map { ("argv\($0.offset + 1)", $0.element) }
         let address = "unixexec:" + words.map { "\($0.0)=\(escaped($0.1))" }.joined(separator: ",")
         return try await open(address: address, name: name, isBus: false, timeout: timeout)

@@ -46,7 +46,8 @@ struct RuntimeTests {
             let path = bundle.path(of: "rootfs/\(name)")
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         }
-        try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: bundle.path(of: "rootfs/bin/busybox"))
+        // By another process: a test beside this one that forks would hold the file open for writing for a moment.
+        _ = try Command.run("/bin/cp", ["/bin/busybox", bundle.path(of: "rootfs/bin/busybox")])
         let configuration = try Samples.pod(sample, apps: [app]).runtimeConfiguration(for: app)
         try bundle.write(String(decoding: configuration, as: UTF8.self), to: "config.json")
         let start = "cd \"$1\" && exec crun --root /run/crun --cgroup-manager=disabled run app"

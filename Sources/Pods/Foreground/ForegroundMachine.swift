@@ -87,6 +87,8 @@ final class ForegroundMachine: Sendable {
     /// Starts pod-start.
     ///
     /// - Parameter gate: The gate's other end.
+    /// - Returns: Its process.
+    /// - Throws: ``RktError`` when it cannot be started.
     private func start(gate: CInt) throws -> ChildProcess {
         var start = ChildProcess.Start(program, ["start", "\(pod.uuid)", place.word, "\(getpid())"])
         var environment = [
@@ -177,7 +179,7 @@ final class ForegroundMachine: Sendable {
                 tell(.ready)
             }
             if fields[ForegroundRequest.stop.rawValue] != nil { stop() }
-            if fields[ForegroundRequest.kill.rawValue] != nil { kill() }
+            if fields[ForegroundRequest.kill.rawValue] != nil { endByForce() }
             let isLock = fields["FDSTORE"] == "1" && fields["FDNAME"] == "lock"
             let isQuestion = fields[ForegroundRequest.tellWhenReady.rawValue] != nil
             // Any other is closed now, a barrier's too.
@@ -201,7 +203,7 @@ final class ForegroundMachine: Sendable {
             try? addressee?.process.send(SIGTERM)
         }
 
-        private mutating func kill() {
+        private mutating func endByForce() {
             ending.isStopped = true
             try? starter?.process.send(SIGKILL)
             try? process?.process.send(SIGKILL)

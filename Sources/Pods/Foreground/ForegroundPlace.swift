@@ -44,7 +44,9 @@ enum ForegroundPlace: Sendable {
     ///
     /// - Parameter uuid: The pod.
     func clear(_ uuid: PodUUID) {
-        guard case .beside(let cgroup, _) = self, let parent = try? Directory(path: "/sys/fs/cgroup\(cgroup)") else { return }
+        guard case .beside(let cgroup, _) = self, let parent = try? Directory(path: "/sys/fs/cgroup\(cgroup)") else {
+            return
+        }
         Self.removeGroups("rkt-\(uuid)", in: parent)
     }
 

@@ -1,4 +1,3 @@
-internal import DBusBridge
 internal import Diagnostics
 internal import SystemdClient
 
@@ -17,7 +16,7 @@ enum MachineSystemd {
             throw RktError(.unavailable, "pod \"\(pod.uuid)\" has no machine that is up")
         }
         // It accepts only who is in its namespaces, and its root.
-        let connection = try await DBusConnection.peer(
+        let manager = try await SystemdManager.connect(
             through: try Installation().podInit,
             ["bridge", "\(leader)", "/run/systemd/private"],
             name: "the systemd of pod \"\(pod.uuid)\"",
@@ -27,6 +26,6 @@ enum MachineSystemd {
         guard try pod.isHeld(), pod.initProcess() == leader else {
             throw RktError(.unavailable, "the machine of pod \"\(pod.uuid)\" went down")
         }
-        return SystemdManager(connection: connection, isPeer: true)
+        return manager
     }
 }
