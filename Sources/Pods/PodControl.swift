@@ -40,7 +40,7 @@ public struct PodControl: Sendable {
     /// - Parameters:
     ///   - pod: The pod.
     ///   - removing: Whether the pod, once this has begun to start it, is to be removed however it ends.
-    ///   - started: Called when its apps have started.
+    ///   - started: Called when its apps have started; with the reason when machined does not know the pod and should.
     ///   - ended: Called when its apps have ended and nothing of it runs any more; systemd may not be done yet.
     ///   - left: Called when the pod could not be removed, with the reason.
     /// - Returns: The pod's exit status.
@@ -48,7 +48,7 @@ public struct PodControl: Sendable {
     public func run(
         _ pod: PodDirectory,
         removing: Bool = false,
-        started: () -> Void,
+        started: (_ warning: String?) -> Void,
         ended: @Sendable () async throws -> Void,
         left: (any Error) -> Void = { _ in }
     ) async throws -> Int32 {
@@ -83,7 +83,7 @@ public struct PodControl: Sendable {
     private func runToEnd(
         _ pod: PodDirectory,
         _ means: StartAhead.Means,
-        _ started: () -> Void,
+        _ started: (_ warning: String?) -> Void,
         _ ended: () async throws -> Void
     ) async throws -> Int32 {
         let manager = means.manager
@@ -92,7 +92,7 @@ public struct PodControl: Sendable {
             try await launch(pod, manager: manager)
             // The end of an app starts a process, too.
             CgroupMoves.anticipate()
-            started()
+            started(nil)
         } catch {
             failure = error
         }

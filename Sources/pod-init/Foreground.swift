@@ -7,7 +7,7 @@ import CMusl
 struct Foreground {
     private let parent: Int32
     private let isBeside: Bool
-    /// A pipe out of which a byte comes when the machine's process is where it belongs: `n` when machined is not to know it.
+    /// A pipe out of which a byte comes when the machine's process is where it belongs.
     private static let gate: Int32 = 4
 
     /// What the words say; nil when it is systemd's start.
@@ -36,8 +36,7 @@ struct Foreground {
     /// - Parameters:
     ///   - uuid: The pod.
     ///   - preparations: What is done on the way.
-    /// - Returns: Whether machined is to know the machine.
-    func enter(_ uuid: UnsafePointer<CChar>, whilePreparing preparations: () -> Void) -> Bool {
+    func enter(_ uuid: UnsafePointer<CChar>, whilePreparing preparations: () -> Void) {
         endWithParent()
         if isBeside {
             // systemd-nspawn makes two cgroups below the one it is in, and there may be more pods in the caller's.
@@ -52,9 +51,6 @@ struct Foreground {
         // The command says why.
         if count != 1 { _exit(ExitStatus.setup) }
         _ = close(Self.gate)
-        if byte != 110 { return true }
-        report(Text("warning: pod \"") + uuid + "\" is not registered as a machine: the caller's unit has one already")
-        return false
     }
 
     /// The limits of the caller's resources, which systemd-nspawn would set to its own.

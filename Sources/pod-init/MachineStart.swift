@@ -12,6 +12,7 @@ struct MachineStart {
     private let process: Int32
     /// Where systemd-nspawn tells which process the machine's systemd is, and when that has started all.
     private let messages: Int32
+    private let isForeground: Bool
     private var clock: StageClock
 
     static func run(
@@ -66,6 +67,7 @@ struct MachineStart {
         self.pod = pod
         self.apps = apps
         self.termination = termination
+        isForeground = foreground != nil
         let address = Text("/run/rkt/pods/") + pod.uuid + "/notify"
         messages = Self.listen(at: address)
         var held: Int32 = -1
@@ -76,15 +78,9 @@ struct MachineStart {
             _ = sigemptyset(&none)
             _ = sigprocmask(SIG_SETMASK, &none, nil)
             let root = MachineRoot(pod, configuration, apps: apps)
-            var nspawn = Nspawn(pod, configuration, isForeground: foreground != nil)
-            if let foreground {
-                let isGranted = foreground.enter(pod.uuid, whilePreparing: root.build)
-                nspawn.isRegistered = nspawn.isRegistered && isGranted
-            } else {
-                root.build()
-            }
+            if let foreground { foreground.enter(pod.uuid, whilePreparing: root.build) } else { root.build() }
             self.clock.mark("root")
-            nspawn.become(notifying: address)
+            Nspawn(pod, configuration, isForeground: foreground != nil).become(notifying: address)
         }
         process = held
         let machine = process
@@ -137,6 +133,7 @@ struct MachineStart {
             let value = line[(middle + 1)...]
             if equal(line[..<middle], "X_NSPAWN_LEADER_PID"), let leader = parseNumber(Array(value)) {
                 replaceFile(in: pod.directory, Text("pid"), (Text("") + leader + "\n").utf8, mode: 0o640)
+                if isForeground { Notify.send(Text("X_RKT_LEADER_PID=") + leader) }
                 clock.mark("machine")
             }
             if equal(line[..<middle], "READY"), equal(value, "1") { isReady = true }

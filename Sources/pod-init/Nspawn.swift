@@ -5,8 +5,6 @@ struct Nspawn {
     private let pod: PodRecords
     private let configuration: PodConfiguration
     private let isForeground: Bool
-    /// Whether machined is to know the machine.
-    var isRegistered = Self.hasMachined
 
     init(_ pod: PodRecords, _ configuration: PodConfiguration, isForeground: Bool) {
         self.pod = pod
@@ -45,7 +43,8 @@ struct Nspawn {
         var options = [
             // A file beside or in an image must not say what a pod may do.
             Text("--settings=no"), Text("--quiet"), Text("--keep-unit"),
-            Text("--register=") + (isRegistered ? Text("yes") : Text("no")),
+            // A command that the machine is below sees to that itself.
+            Text("--register=") + (!isForeground && Self.hasMachined ? Text("yes") : Text("no")),
             Text("--notify-ready=yes"), Text("--machine=rkt-") + pod.uuid, Text("--uuid=") + pod.uuid,
             Text("--hostname=") + Text(configuration.value("Hostname")), Text("--directory=") + pod.path + "/rootfs",
             Text("--link-journal=no"), Text("--console=read-only"), Text("--resolv-conf=off"), Text("--timezone=off"),

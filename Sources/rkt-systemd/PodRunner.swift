@@ -71,7 +71,8 @@ struct PodRunner {
             let status = try await control.run(
                 pod,
                 removing: removing,
-                started: {
+                started: { warning in
+                    if let warning { Self.warn("pod \"\(pod.uuid)\" is not registered as a machine: \(warning)") }
                     stages.mark("start")
                     NotifySocket.tellOwn("READY=1")
                     // One that came before systemd had anything to cancel.
@@ -83,7 +84,7 @@ struct PodRunner {
                     unwritten.withLock { $0 = problem }
                     stages.mark("log")
                 },
-                left: { StandardError.print("run: warning: pod \"\(pod.uuid)\" is left for gc: \($0)\n") }
+                left: { Self.warn("pod \"\(pod.uuid)\" is left for gc: \($0)") }
             )
             if removing { stages.mark("removed") }
             if status == 0, let error = unwritten.withLock({ $0 }) { throw error }
@@ -94,6 +95,8 @@ struct PodRunner {
             throw error
         }
     }
+
+    private static func warn(_ text: String) { StandardError.print("run: warning: \(text)\n") }
 
     /// Prints what is left of the log of a pod that has ended. Its exit status counts, whatever becomes of the log.
     ///
@@ -121,9 +124,9 @@ struct PodRunner {
             problem = error
         }
         if let problem {
-            StandardError.print("run: warning: the last lines may be missing: \(problem)\n")
+            warn("the last lines may be missing: \(problem)")
         } else if !isComplete {
-            StandardError.print("run: warning: the last lines may be missing: the journal is still busy\n")
+            warn("the last lines may be missing: the journal is still busy")
         }
         return nil
     }

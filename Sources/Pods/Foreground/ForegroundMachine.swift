@@ -11,11 +11,13 @@ final class ForegroundMachine: Sendable {
     enum Event: Sendable {
         /// There is the process that will be the machine's systemd-nspawn; it waits at the gate.
         case forked(pid: Int32, gate: Gate)
+        /// There is the machine's systemd.
+        case booting(leader: Int32)
         /// The apps have started.
         case ready
     }
 
-    /// Holds the machine's process back until it is known where it belongs.
+    /// Holds the machine's process back until it is where it belongs.
     final class Gate: Sendable {
         private let writer: OwnedFD
 
@@ -23,11 +25,8 @@ final class ForegroundMachine: Sendable {
 
         /// Lets the process go on. It ends where the gate goes without this.
         ///
-        /// - Parameter isRegistered: Whether machined is to be told of the machine.
         /// - Throws: ``RktError`` when the process is gone.
-        func open(isRegistered: Bool = true) throws {
-            try writer.writeAll(isRegistered ? "y" : "n", name: "the machine's gate")
-        }
+        func open() throws { try writer.writeAll("g", name: "the machine's gate") }
     }
 
     /// How a run ended.
@@ -172,6 +171,7 @@ final class ForegroundMachine: Sendable {
                 process = try ChildProcess(pid: pid)
                 tell(.forked(pid: pid, gate: gate))
             }
+            if let pid = fields["X_RKT_LEADER_PID"].flatMap({ Int32($0) }) { tell(.booting(leader: pid)) }
             if fields["READY"] == "1", !ending.isReady {
                 ending.isReady = true
                 for gate in waiting { try? gate.open() }

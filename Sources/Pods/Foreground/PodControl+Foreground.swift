@@ -8,14 +8,14 @@ extension PodControl {
     /// - Parameters:
     ///   - pod: The pod, in the phase `run`.
     ///   - means: What was got for its start.
-    ///   - started: Called when its apps have started.
+    ///   - started: Called when its apps have started; with the reason when machined does not know the pod.
     ///   - ended: Called when nothing of it runs any more.
     /// - Returns: The pod's exit status.
     /// - Throws: ``RktError`` when it could not be started, or an app's end is not known.
     func runBelow(
         _ pod: PodDirectory,
         _ means: StartAhead.Means,
-        _ started: () -> Void,
+        _ started: (_ warning: String?) -> Void,
         _ ended: () async throws -> Void
     ) async throws -> Int32 {
         // `gc` sees that the pod is spoken for.
@@ -23,13 +23,20 @@ extension PodControl {
         try FileLock.mark(mark, name: "starting")
         let place = ForegroundPlace.ofThisProcess
         let machine = try ForegroundMachine(pod, in: place)
-        let run = ForegroundRun(machine: machine, place: place, scope: .init(uuid: pod.uuid, manager: means.manager))
+        let run = ForegroundRun(
+            machine: machine,
+            place: place,
+            scope: ForegroundScope(uuid: pod.uuid, manager: means.manager),
+            registration: ForegroundRegistration(of: pod, in: place, manager: means.manager)
+        ) {
+            await forgetMachine(of: pod.uuid, manager: means.manager)
+        }
         let outcome: Result<ForegroundMachine.Ending, any Error>
         do {
             outcome = .success(
-                try await run.untilEnded {
+                try await run.untilEnded { warning in
                     means.slot?.free()
-                    started()
+                    started(warning)
                 }
             )
         } catch {
@@ -44,8 +51,6 @@ extension PodControl {
         let status = pod.exitStatus()
         try await ended()
         let ending = try outcome.get()
-        // Its systemd-nspawn could not do it any more.
-        if case .killed = ending.machine { await forgetMachine(of: pod.uuid, manager: means.manager) }
         if status != 0 || (ending.isReady && isKnown) { return status }
         throw RktError(.failed, "pod \"\(pod.uuid)\" \(Self.reason(ending))")
     }
@@ -66,29 +71,21 @@ private struct ForegroundRun {
     let machine: ForegroundMachine
     let place: ForegroundPlace
     let scope: ForegroundScope
-    /// Begun at once: machined takes as long as the rest.
-    let claim: Task<UnitClaim?, Never>
-
-    init(machine: ForegroundMachine, place: ForegroundPlace, scope: ForegroundScope) {
-        self.machine = machine
-        self.place = place
-        self.scope = scope
-        claim = Task {
-            guard case .beside(_, let unit) = place else { return nil }
-            return await UnitClaim(of: unit, manager: scope.manager)
-        }
-    }
+    let registration: ForegroundRegistration
+    /// Has machined forget the machine.
+    let forget: () async -> Void
 
     /// How long a connection is kept that nothing is expected from.
     private static let connectionPatience: Duration = .seconds(3)
 
     /// Runs the machine, again each time it reboots.
     ///
-    /// - Parameter started: Called when the apps have started for the first time.
+    /// - Parameter started: Called when the apps have started for the first time; with the reason when machined does not
+    ///   know the machine.
     /// - Returns: How it ended.
     /// - Throws: ``RktError`` when it could not be started.
-    func untilEnded(started: () -> Void) async throws -> ForegroundMachine.Ending {
-        let attendant = Task {
+    func untilEnded(started: (_ warning: String?) -> Void) async throws -> ForegroundMachine.Ending {
+        let attendant = Task { [place, scope] in
             switch place {
             case .scope: try await scope.passOnStops()
             case .beside:
@@ -100,15 +97,16 @@ private struct ForegroundRun {
         defer { attendant.cancel() }
         var hasStarted = false
         while true {
-            let ending = try await once {
-                if !hasStarted { started() }
+            let ending = try await once { warning in
+                if !hasStarted { started(warning) }
                 hasStarted = true
             }
             guard ending.isReboot else { return ending }
+            await forget()
         }
     }
 
-    private func once(ready: () -> Void) async throws -> ForegroundMachine.Ending {
+    private func once(ready: (_ warning: String?) -> Void) async throws -> ForegroundMachine.Ending {
         let (events, continuation) = AsyncStream.makeStream(of: ForegroundMachine.Event.self)
         let machine = machine
         let work = Task {
@@ -116,14 +114,15 @@ private struct ForegroundRun {
             return try await machine.run { continuation.yield($0) }
         }
         var failure: (any Error)?
+        var told: Task<String?, Never>?
         for await event in events {
             switch event {
-            case .ready: ready()
+            case .booting(let leader): told = Task { [registration] in await registration.register(leader: leader) }
+            case .ready: ready(await told?.value)
             case .forked(let pid, let gate):
                 do {
                     if case .scope = place { try await scope.start(with: pid) }
-                    let isGranted = await claim.value?.isGranted ?? true
-                    try gate.open(isRegistered: isGranted)
+                    try gate.open()
                 } catch {
                     // The gate goes with the event, and the machine's process with the gate.
                     failure = error
@@ -131,6 +130,7 @@ private struct ForegroundRun {
             }
         }
         let ending = try await work.value
+        _ = await told?.value
         if let failure, !ending.isStopped { throw failure }
         return ending
     }

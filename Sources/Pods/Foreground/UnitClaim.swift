@@ -8,7 +8,7 @@ internal import SystemdClient
 /// Before 258 machined knows one machine of each unit. It refuses another one, and then stops the unit, as the one that it
 /// takes for the refused machine's.
 struct UnitClaim: Sendable {
-    /// Whether the machine is to be registered.
+    /// Whether the machine may be registered.
     let isGranted: Bool
     /// Held as long as the machine runs, by one pod of each unit.
     private let lock: SharedFD?

@@ -27,7 +27,7 @@ protocol Stage1: Sendable {
     /// - Throws: ``RktError`` when it cannot be reached.
     func systemd(of pod: PodDirectory) async throws -> SystemdManager
 
-    /// Whether machined is told by others when the pod has ended.
+    /// Whether machined is told by others when a pod has ended that was run in the foreground.
     var isForgottenByItself: Bool { get }
 
     /// Whether the pod is below `rkt run` where that is in the foreground, in the caller's cgroup, limits and context, and not
@@ -141,9 +141,6 @@ struct NspawnStage1: Stage1 {
             throw RktError(.invalidArgument, "stage1 nspawn cannot run \(request.runtime): \(reason)")
         }
     }
-
-    // systemd-nspawn sees to it.
-    var isForgottenByItself: Bool { true }
 
     var isBelowCaller: Bool { true }
 
