@@ -7,7 +7,8 @@ import CMusl
 struct Foreground {
     private let parent: Int32
     private let isBeside: Bool
-    /// A pipe out of which a byte comes when the machine's process is where it belongs.
+    /// A pipe out of which a byte comes when the machine's process is where it belongs: `y` when it is to tell machined of the
+    /// machine.
     private static let gate: Int32 = 4
 
     /// What the words say; nil when it is systemd's start.
@@ -36,7 +37,8 @@ struct Foreground {
     /// - Parameters:
     ///   - uuid: The pod.
     ///   - preparations: What is done on the way.
-    func enter(_ uuid: UnsafePointer<CChar>, whilePreparing preparations: () -> Void) {
+    /// - Returns: Whether the process is to tell machined.
+    func enter(_ uuid: UnsafePointer<CChar>, whilePreparing preparations: () -> Void) -> Bool {
         endWithParent()
         if isBeside {
             // systemd-nspawn makes two cgroups below the one it is in, and there may be more pods in the caller's.
@@ -51,6 +53,7 @@ struct Foreground {
         // The command says why.
         if count != 1 { _exit(ExitStatus.setup) }
         _ = close(Self.gate)
+        return byte == 121
     }
 
     /// The limits of the caller's resources, which systemd-nspawn would set to its own.

@@ -78,9 +78,14 @@ struct MachineStart {
             _ = sigemptyset(&none)
             _ = sigprocmask(SIG_SETMASK, &none, nil)
             let root = MachineRoot(pod, configuration, apps: apps)
-            if let foreground { foreground.enter(pod.uuid, whilePreparing: root.build) } else { root.build() }
+            var nspawn = Nspawn(pod, configuration, isForeground: foreground != nil)
+            if let foreground {
+                nspawn.registers = foreground.enter(pod.uuid, whilePreparing: root.build)
+            } else {
+                root.build()
+            }
             self.clock.mark("root")
-            Nspawn(pod, configuration, isForeground: foreground != nil).become(notifying: address)
+            nspawn.become(notifying: address)
         }
         process = held
         let machine = process

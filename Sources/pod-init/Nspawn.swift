@@ -5,6 +5,8 @@ struct Nspawn {
     private let pod: PodRecords
     private let configuration: PodConfiguration
     private let isForeground: Bool
+    /// Whether it tells machined of the machine.
+    var registers = true
 
     init(_ pod: PodRecords, _ configuration: PodConfiguration, isForeground: Bool) {
         self.pod = pod
@@ -43,8 +45,7 @@ struct Nspawn {
         var options = [
             // A file beside or in an image must not say what a pod may do.
             Text("--settings=no"), Text("--quiet"), Text("--keep-unit"),
-            // A command that the machine is below sees to that itself.
-            Text("--register=") + (!isForeground && Self.hasMachined ? Text("yes") : Text("no")),
+            Text("--register=") + (registers && Self.hasMachined ? Text("yes") : Text("no")),
             Text("--notify-ready=yes"), Text("--machine=rkt-") + pod.uuid, Text("--uuid=") + pod.uuid,
             Text("--hostname=") + Text(configuration.value("Hostname")), Text("--directory=") + pod.path + "/rootfs",
             Text("--link-journal=no"), Text("--console=read-only"), Text("--resolv-conf=off"), Text("--timezone=off"),

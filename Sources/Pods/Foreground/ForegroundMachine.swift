@@ -25,8 +25,9 @@ final class ForegroundMachine: Sendable {
 
         /// Lets the process go on. It ends where the gate goes without this.
         ///
+        /// - Parameter registers: Whether the process is to tell machined of the machine.
         /// - Throws: ``RktError`` when the process is gone.
-        func open() throws { try writer.writeAll("g", name: "the machine's gate") }
+        func open(registers: Bool = false) throws { try writer.writeAll(registers ? "y" : "n", name: "the machine's gate") }
     }
 
     /// How a run ended.

@@ -3,14 +3,23 @@ internal import LinuxOS
 internal import Manifests
 internal import SystemdClient
 
-/// Telling machined of a machine below this process, while the machine boots: systemd-nspawn would have it wait for that.
-///
-/// From 258 on machined takes who tells it for the machine's supervisor, and has that end the machine.
+/// Telling machined of a machine below this process.
 struct ForegroundRegistration: Sendable {
     private let pod: PodDirectory
     private let manager: SystemdManager
-    /// Begun at once: machined takes as long as the rest.
-    private let claim: Task<UnitClaim?, Never>
+    /// Found out at once: it takes as long as the rest.
+    private let way: Task<Way, Never>
+
+    /// Who tells it.
+    private enum Way {
+        /// systemd-nspawn: from 258 on machined takes who tells it for the machine's supervisor, and ends that too when the
+        /// machine ends, or reboots.
+        case nspawn
+        /// This process, while the machine boots: systemd-nspawn would have it wait for that.
+        case command(UnitClaim?)
+        /// Nobody: there is a machine in the unit already.
+        case none
+    }
 
     /// Prepares for it.
     ///
@@ -21,21 +30,29 @@ struct ForegroundRegistration: Sendable {
     init(of pod: PodDirectory, in place: ForegroundPlace, manager: SystemdManager) {
         self.pod = pod
         self.manager = manager
-        claim = Task {
-            guard case .beside(_, let unit) = place else { return nil }
-            return await UnitClaim(of: unit, manager: manager)
+        way = Task {
+            if (try? await manager.capabilities().machineSupervisor) ?? false { return .nspawn }
+            guard case .beside(_, let unit) = place else { return .command(nil) }
+            return await UnitClaim(of: unit, manager: manager).map { .command($0) } ?? .none
         }
+    }
+
+    /// Whether systemd-nspawn is to register the machine.
+    var isNspawns: Bool {
+        get async { if case .nspawn = await way.value { true } else { false } }
     }
 
     private static let noBus = RktError(.failed, "the system bus takes no connection")
 
-    /// Registers the machine. A host without machined has pods all the same.
+    /// Registers the machine, if that is this process's to do. A host without machined has pods all the same.
     ///
     /// - Parameter leader: The machine's systemd.
-    /// - Returns: Why it is not registered; nil when it is, or there is nothing to be told.
+    /// - Returns: Why it is not registered; nil when there is nothing to be told.
     func register(leader: Int32) async -> String? {
-        guard await claim.value?.isGranted ?? true else {
-            return "the caller's unit has one already"
+        switch await way.value {
+        case .nspawn: return nil
+        case .none: return "the caller's unit has one already"
+        case .command: break
         }
         var request = RegisterMachineRequest(
             name: PodNames.machine(pod.uuid),

@@ -122,7 +122,7 @@ private struct ForegroundRun {
             case .forked(let pid, let gate):
                 do {
                     if case .scope = place { try await scope.start(with: pid) }
-                    try gate.open()
+                    try gate.open(registers: await registration.isNspawns)
                 } catch {
                     // The gate goes with the event, and the machine's process with the gate.
                     failure = error

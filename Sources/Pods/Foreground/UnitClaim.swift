@@ -8,25 +8,20 @@ internal import SystemdClient
 /// Before 258 machined knows one machine of each unit. It refuses another one, and then stops the unit, as the one that it
 /// takes for the refused machine's.
 struct UnitClaim: Sendable {
-    /// Whether the machine may be registered.
-    let isGranted: Bool
     /// Held as long as the machine runs, by one pod of each unit.
-    private let lock: SharedFD?
+    private let lock: SharedFD
 
-    /// Takes the right, if it is free.
+    /// Takes the right.
     ///
     /// - Parameters:
     ///   - unit: The unit's cgroup.
     ///   - manager: A connection to systemd.
-    init(of unit: String, manager: SystemdManager) async {
-        lock = Self.take("/sys/fs/cgroup\(unit)")
-        if manager.isPeer {
-            isGranted = lock != nil
-        } else if lock != nil {
-            isGranted = await Self.isFree(MachineManager(connection: manager.connection))
-        } else {
-            isGranted = (try? await manager.capabilities().machineSupervisor) ?? false
-        }
+    /// - Returns: Nil when it is not free.
+    init?(of unit: String, manager: SystemdManager) async {
+        guard let lock = Self.take("/sys/fs/cgroup\(unit)") else { return nil }
+        self.lock = lock
+        if manager.isPeer { return }
+        guard await Self.isFree(MachineManager(connection: manager.connection)) else { return nil }
     }
 
     private static func take(_ cgroup: String) -> SharedFD? {
