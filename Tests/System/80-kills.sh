@@ -7,7 +7,8 @@ wait_for_jobs() {
     local units=()
     readarray -t units < <(systemctl list-units --all --plain --no-legend 'pod@*.service' 'rkt-????????-*.service' |
         awk '{ print $1 }')
-    systemd-run --quiet --wait --collect --property=After="${units[*]}" true
+    # By a name of its own: that of systemd's making is the connection's to a bus, which counts anew when it was killed.
+    systemd-run --quiet --wait --collect --unit="rkt-test-jobs-$SRANDOM" --property=After="${units[*]}" true
 }
 
 # wait_for_record TEXT CURSOR MATCH...: returns when the journal has a line with TEXT, after the cursor if there is one.

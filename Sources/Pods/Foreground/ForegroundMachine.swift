@@ -27,7 +27,9 @@ final class ForegroundMachine: Sendable {
         ///
         /// - Parameter registers: Whether the process is to tell machined of the machine.
         /// - Throws: ``RktError`` when the process is gone.
-        func open(registers: Bool = false) throws { try writer.writeAll(registers ? "y" : "n", name: "the machine's gate") }
+        func open(registers: Bool = false) throws {
+            try writer.writeAll(registers ? "y" : "n", name: "the machine's gate")
+        }
     }
 
     /// How a run ended.

@@ -11,12 +11,11 @@ struct UnitClaim: Sendable {
     /// Held as long as the machine runs, by one pod of each unit.
     private let lock: SharedFD
 
-    /// Takes the right.
+    /// Takes the right, if it is free.
     ///
     /// - Parameters:
     ///   - unit: The unit's cgroup.
     ///   - manager: A connection to systemd.
-    /// - Returns: Nil when it is not free.
     init?(of unit: String, manager: SystemdManager) async {
         guard let lock = Self.take("/sys/fs/cgroup\(unit)") else { return nil }
         self.lock = lock
