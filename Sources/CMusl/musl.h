@@ -235,6 +235,13 @@ static const int POLLIN = 1;
 
 // Namespaces and mounts.
 int unshare(int flags);
+int memfd_create(const char *name, unsigned flags);
+static const unsigned MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2;
+// Nobody can change a file in memory any more (F_ADD_SEALS): neither its content, its size nor this.
+static inline int seal(int fd) {
+    int fcntl(int, int, ...);
+    return fcntl(fd, 1033, 0xf);
+}
 int setns(int fd, int kinds);
 int setuid(unsigned user);
 int setgid(unsigned group);

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Diagnostics
 internal import Glibc
 
@@ -61,11 +62,14 @@ public final class ChildProcess: Sendable {
         for number in CInt(0)...2 where start.descriptors[number] == nil {
             posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0)
         }
+        // What this process has inherited itself shall go no further.
+        _ = rkt_close_range(3, .max, Self.closeRangeOnExec)
         // Out of the way first: the place of one may be where another one is.
         var moved: [CInt] = []
         defer { for own in moved { close(own) } }
+        let first = (start.descriptors.keys.max() ?? 2) + 1
         for (number, own) in start.descriptors {
-            let aside = try system("duplicating a file descriptor") { fcntl(own, F_DUPFD_CLOEXEC, 64) }
+            let aside = try system("duplicating a file descriptor") { fcntl(own, F_DUPFD_CLOEXEC, first) }
             moved.append(aside)
             posix_spawn_file_actions_adddup2(&actions, aside, number)
         }
@@ -93,6 +97,8 @@ public final class ChildProcess: Sendable {
         try self.init(pid: child)
     }
 
+    /// CLOSE_RANGE_CLOEXEC.
+    private static let closeRangeOnExec: UInt32 = 4
     /// POSIX_SPAWN_SETSID, which the C library hides without _GNU_SOURCE.
     private static let setsid: CInt = 0x80
 

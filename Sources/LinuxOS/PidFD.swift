@@ -23,4 +23,19 @@ public struct PidFD: ~Copyable, Sendable {
         let raw = descriptor.rawValue
         try system("signalling a process") { rkt_pidfd_send_signal(raw, signal) }
     }
+
+    /// Waits until a process has ended.
+    ///
+    /// - Parameters:
+    ///   - pid: Its number; no process of that is none that lives.
+    ///   - timeout: How long to wait.
+    /// - Returns: Whether it has ended.
+    public static func waitForEnd(of pid: Int32, timeout: Duration) async -> Bool {
+        if pid <= 0 { return true }
+        let ended = try? await OwnThread.run { interruption in
+            guard let process = try? PidFD(pid: pid) else { return true }
+            return try interruption.wait(for: process.descriptor.rawValue, until: .now + timeout)
+        }
+        return ended ?? false
+    }
 }

@@ -40,30 +40,33 @@ public struct PodControl: Sendable {
     /// - Parameters:
     ///   - pod: The pod.
     ///   - removing: Whether the pod, once this has begun to start it, is to be removed however it ends.
-    ///   - started: Called when its apps have started; with the reason when machined does not know the pod and should.
+    ///   - started: Called when its apps have started.
     ///   - ended: Called when its apps have ended and nothing of it runs any more; systemd may not be done yet.
-    ///   - left: Called when the pod could not be removed, with the reason.
+    ///   - warn: Called with what the user should know, as a sentence's end that begins with the pod.
     /// - Returns: The pod's exit status.
     /// - Throws: ``RktError`` when it could not be started and no app is to blame; systemd is done with it then too.
     public func run(
         _ pod: PodDirectory,
         removing: Bool = false,
-        started: (_ warning: String?) -> Void,
+        started: () -> Void,
         ended: @Sendable () async throws -> Void,
-        left: (any Error) -> Void = { _ in }
+        warn: (String) -> Void = { _ in }
     ) async throws -> Int32 {
         let means = try await ahead.take()
         let entered = try await enterRun(pod, isTemporary: removing)
         let outcome: Result<Int32, any Error>
         var forgetting: Task<Void, Never>?
-        do {
-            let run = entered.stage1.isBelowCaller ? runBelow : runToEnd
-            let status = try await run(entered.pod, means, started) {
-                if !entered.stage1.isForgottenByItself {
-                    forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
-                }
-                try await ended()
+        func finish() async throws {
+            if !entered.stage1.isForgottenByItself {
+                forgetting = Task { await forgetMachine(of: pod.uuid, manager: means.manager) }
             }
+            try await ended()
+        }
+        do {
+            let status =
+                entered.stage1.isBelowCaller
+                ? try await runBelow(entered.pod, means: means, started: started, warn: warn, ended: finish)
+                : try await runToEnd(entered.pod, means: means, started: started, ended: finish)
             outcome = .success(status)
         } catch {
             outcome = .failure(error)
@@ -72,7 +75,7 @@ public struct PodControl: Sendable {
             do {
                 try await remove(entered.pod, manager: means.manager)
             } catch {
-                left(error)
+                warn("is left for gc: \(error)")
             }
         }
         await forgetting?.value
@@ -82,9 +85,9 @@ public struct PodControl: Sendable {
 
     private func runToEnd(
         _ pod: PodDirectory,
-        _ means: StartAhead.Means,
-        _ started: (_ warning: String?) -> Void,
-        _ ended: () async throws -> Void
+        means: StartAhead.Means,
+        started: () -> Void,
+        ended: () async throws -> Void
     ) async throws -> Int32 {
         let manager = means.manager
         var failure: (any Error)?
@@ -92,7 +95,7 @@ public struct PodControl: Sendable {
             try await launch(pod, manager: manager)
             // The end of an app starts a process, too.
             CgroupMoves.anticipate()
-            started(nil)
+            started()
         } catch {
             failure = error
         }
@@ -257,6 +260,9 @@ public struct PodControl: Sendable {
         if force { try await killApps(of: pod) }
         let manager = try await SystemdManager.connect()
         if try ForegroundRequest.stop.send(to: uuid) {
+            if force, try await !pod.waitUntilUnlocked(until: .now + Self.forcePatience) {
+                try await killMachine(of: pod)
+            }
             try await pod.waitUntilUnlocked()
         } else {
             try await manager.stopUnit(PodNames.podUnit(uuid))
@@ -286,11 +292,20 @@ public struct PodControl: Sendable {
         let units = try pod.overview().map { stage1.conformer.unit(of: $0.name, in: pod.uuid) }
         do {
             let systemd = try await stage1.conformer.systemd(of: pod)
-            for unit in Set(units) { try? await systemd.killUnit(unit, whom: .all, signal: SIGKILL) }
+            for unit in Set(units) {
+                do {
+                    try await systemd.killUnit(unit, whom: .all, signal: SIGKILL)
+                } catch let error as RktError where ![.timeout, .unavailable].contains(error.code) {
+                    // There is nothing to kill.
+                }
+            }
         } catch {
             try await killMachine(of: pod)
         }
     }
+
+    /// How long a machine may take to end whose apps were killed.
+    private static let forcePatience: Duration = .seconds(10)
 
     /// Kills a pod that is a machine whose systemd does not answer.
     private func killMachine(of pod: PodDirectory) async throws {

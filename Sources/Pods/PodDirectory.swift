@@ -16,6 +16,7 @@ public import Manifests
 /// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
 /// | `filter/` | a bundle that has the runtime compile the apps' filter of system calls | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
+/// | `cgroup` | the cgroup of that command, where it is in a unit of the system's | run |
 /// | `supervisor` | the socket of the `rkt run` that the pod is below | run |
 /// | `apps/APP/` | the app's bundle: `config.json`, `layers`, `upper/`, `work/`, `rootfs/` | prepare |
 /// | `stage1/` | where an image runs the pod: its `manifest`, `layers`, `upper/`, `work/`, `rootfs/` and arguments | prepare |

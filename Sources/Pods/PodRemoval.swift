@@ -110,6 +110,7 @@ public struct PodRemoval: Sendable {
         let lock = try pod.lock()
         defer { withExtendedLifetime(lock.rawValue) {} }
         try await collectStage1(of: pod)
+        try await forgetForeground(of: pod, manager: manager)
         // The apps' files are many, and the units take a moment.
         async let units: Void = putAwayUnits(of: pod.uuid, manager: manager, isQuiet: isQuiet)
         let apps = ((try? pod.overview()) ?? []).map(\.name)
@@ -134,6 +135,16 @@ public struct PodRemoval: Sendable {
         }
         // Once is enough, should what follows be interrupted.
         try pod.directory.rename(stage1, to: "\(stage1)-collected")
+    }
+
+    /// Sees to what the `rkt run` would have that a pod was below, if that was killed.
+    private func forgetForeground(of pod: PodDirectory, manager: SystemdManager) async throws {
+        guard pod.directory.contains(ForegroundRequest.socketName) else { return }
+        // The kernel kills the machine with the command, and takes a moment for that.
+        _ = await PidFD.waitForEnd(of: pod.initProcess() ?? 0, timeout: .seconds(2))
+        ForegroundPlace.clear(pod)
+        await PodControl(data: data).forgetMachine(of: pod.uuid, manager: manager)
+        try pod.directory.remove(ForegroundRequest.socketName)
     }
 
     /// Removes what a pod has outside of its directory.

@@ -57,8 +57,8 @@ public struct ScopeRequest: Sendable {
 }
 
 extension SystemdManager {
-    /// Makes a scope and waits until its processes are in it. Where this connection is on a bus, systemd asks it to end the
-    /// processes when the scope is stopped: see ``answerStopRequests(of:with:)``.
+    /// Makes a scope and waits until its processes are in it. Where this connection is on a bus it is the scope's controller:
+    /// when the scope is stopped, systemd asks it to end the processes, and kills them only when they take too long.
     ///
     /// - Parameter request: The scope.
     /// - Throws: `RktError` as ``startTransientUnit(_:properties:mode:auxiliary:timeout:)``.
@@ -68,23 +68,23 @@ extension SystemdManager {
         try await startTransientUnit(request.name, properties: properties)
     }
 
-    /// Answers what systemd asks of this connection as the controller of a scope that is to be stopped; ends with the task.
+    /// Puts away a scope that may have no processes: systemd hears of no end there, and would wait for its controller. What
+    /// still is in it is killed. One that is gone is none too few.
     ///
-    /// - Parameters:
-    ///   - name: The scope's name.
-    ///   - answer: Has the scope's processes ended.
-    /// - Throws: `RktError` when the connection ends, at once where it is on no bus; what `answer` throws.
-    public func answerStopRequests(of name: String, with answer: () throws -> Void) async throws {
-        if isPeer { throw RktError(.unavailable, "scopes have controllers on the bus alone") }
-        let requests = try await connection.signals(
-            matching: DBusSignalMatch(
-                sender: Self.service,
-                path: Self.unitPath(name),
-                interface: "org.freedesktop.systemd1.Scope",
-                member: "RequestStop"
-            )
-        )
-        for try await _ in requests { try answer() }
+    /// - Parameter name: The scope's name.
+    /// - Throws: `RktError` when systemd cannot be asked.
+    public func discardScope(_ name: String) async throws {
+        let calls = [
+            managerCall("AbandonScope", [.string(name)]),
+            managerCall("StopUnit", [.string(name), .string(JobMode.replace.rawValue)]),
+        ]
+        for reply in try await connection.start(all: calls) {
+            do {
+                _ = try await reply.value()
+            } catch let error as RktError where error.code != .unavailable && error.code != .timeout {
+                // It is gone, or abandoned already.
+            }
+        }
     }
 
     /// Connects to a systemd by a program that passes on what goes between its standard input and output and that systemd's

@@ -5,13 +5,44 @@ import CMusl
 ///
 /// Arguments: PID SOCKET, the machine's first process and the socket's path.
 enum MachineBridge {
+    /// Goes on as a copy of this program that nobody can change: in a machine, whoever may trace processes can open what
+    /// another one executes, and that is a file of the host's.
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         Role.name = "bridge"
+        let program = openFile(Text("/proc/self/exe"), O_RDONLY)
+        guard let content = contents(of: program, limit: 1 << 24) else { fail(Text("reading this program")) }
+        let copy = check(memfd_create("pod-init", MFD_CLOEXEC | MFD_ALLOW_SEALING), Text("making a file in memory"))
+        var written = 0
+        while written < content.count {
+            written += content.withUnsafeBufferPointer { buffer in
+                Int(
+                    check(
+                        Int32(write(copy, buffer.baseAddress.map { $0 + written }, content.count - written)),
+                        Text("copying")
+                    )
+                )
+            }
+        }
+        check(seal(copy), Text("sealing the copy"))
+        var words: [UnsafeMutablePointer<CChar>?] = [Text("pod-init").leaked(), Text("sealed-bridge").leaked()]
+        for argument in arguments { words.append(Text(argument).leaked()) }
+        words.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = [nil]
+        _ = path(ofDescriptor: copy).withCString { execve($0, &words, &environment) }
+        fail(Text("executing the copy"))
+    }
+
+    static func runSealed(_ arguments: [UnsafePointer<CChar>]) -> Never {
+        Role.name = "bridge"
         guard arguments.count == 2, let pid = parseNumber(arguments[0]) else { refuse(Text("bridge: which machine?")) }
+        let nothing = openFile(Text("/dev/null"), O_WRONLY)
         enter(pid)
-        // Whoever may trace processes in there finds nothing in this one that the machine has not: no right, no descriptor.
+        // Whoever may trace processes in there finds nothing in this one that the machine has not: no right, and no
+        // descriptor but those of what it passes on.
         check(set_process_option(PR_SET_NO_NEW_PRIVS, 1), Text("giving up privileges"))
         check(keep_only_kill(), Text("giving up capabilities"))
+        check(set_process_option(PR_SET_DUMPABLE, 0), Text("hiding"))
+        _ = dup2(nothing, 2)
         _ = close_range(3, .max, 0)
         // A process is born into its namespace of processes.
         if check(fork(), Text("forking")) > 0 { _exit(0) }

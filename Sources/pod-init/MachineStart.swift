@@ -13,6 +13,8 @@ struct MachineStart {
     /// Where systemd-nspawn tells which process the machine's systemd is, and when that has started all.
     private let messages: Int32
     private let isForeground: Bool
+    /// Whether there is the machine's systemd.
+    private var hasLeader = false
     private var clock: StageClock
 
     static func run(
@@ -35,8 +37,8 @@ struct MachineStart {
         }
         start.clock.mark("hand-over")
         start.passOnMessages()
-        // Called off while nobody listened: systemd-nspawn has not got the signal.
-        if PodStart.isReadable(termination) {
+        // Called off while nobody listened: systemd-nspawn has not got the signal. A command sees to that itself.
+        if !start.isForeground, PodStart.isReadable(start.termination) {
             PodState.markStopping(pod.directory)
             _ = signal_process(start.process, SIGTERM)
         }
@@ -137,6 +139,7 @@ struct MachineStart {
             guard let middle = line.firstIndex(of: 61) else { continue }
             let value = line[(middle + 1)...]
             if equal(line[..<middle], "X_NSPAWN_LEADER_PID"), let leader = parseNumber(Array(value)) {
+                hasLeader = true
                 replaceFile(in: pod.directory, Text("pid"), (Text("") + leader + "\n").utf8, mode: 0o640)
                 if isForeground { Notify.send(Text("X_RKT_LEADER_PID=") + leader) }
                 clock.mark("machine")
@@ -160,13 +163,29 @@ struct MachineStart {
         _exit(status == 0 ? ExitStatus.setup : status)
     }
 
-    /// systemd has called the start off: what the apps end with is no failure.
-    private func callOff() -> Never {
+    /// Whoever asked for the start has called it off: what the apps end with is no failure.
+    private mutating func callOff() -> Never {
         PodState.markStopping(pod.directory)
-        _ = signal_process(process, SIGTERM)
-        var ended = [pollfd(fd: process, events: Int16(POLLIN), revents: 0)]
-        while poll(&ended, 1, -1) < 0 {}
+        // The kernel lets no signal through to a PID 1 that does not wait for it: a machine can be asked once it is ready.
+        if !hasLeader { _ = signal_process(process, SIGKILL) }
+        let deadline = monotonic_time() + Self.patience
+        while true {
+            var polled = [
+                pollfd(fd: process, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: messages, events: Int16(POLLIN), revents: 0),
+            ]
+            let now = monotonic_time()
+            // In milliseconds, rounded up.
+            let left = now < deadline ? Int32(truncatingIfNeeded: (deadline - now) / 1000 + 1) : -1
+            if left < 0 { _ = signal_process(process, SIGKILL) }
+            if poll(&polled, 2, left) <= 0 { continue }
+            if polled[0].revents != 0 { break }
+            if polled[1].revents != 0, takeMessage() { _ = signal_process(process, SIGTERM) }
+        }
         pod.startIsOver()
         _exit(0)
     }
+
+    /// How long a start that was called off may take to end, in microseconds: that of the apps' stop is in it.
+    private static let patience: UInt = 60_000_000
 }

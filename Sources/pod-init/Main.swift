@@ -26,6 +26,7 @@ func podInitMain(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutable
     if equal(mode, "ended") { AppEnd.run(words) }
     if equal(mode, "stop") { PodStop.run(words) }
     if equal(mode, "bridge") { MachineBridge.run(words) }
+    if equal(mode, "sealed-bridge") { MachineBridge.runSealed(words) }
     if equal(mode, "gc") { Stage1Collection.run(words) }
     refuse(Text("unknown mode ") + mode)
 }

@@ -71,8 +71,7 @@ struct PodRunner {
             let status = try await control.run(
                 pod,
                 removing: removing,
-                started: { warning in
-                    if let warning { Self.warn("pod \"\(pod.uuid)\" is not registered as a machine: \(warning)") }
+                started: {
                     stages.mark("start")
                     NotifySocket.tellOwn("READY=1")
                     // One that came before systemd had anything to cancel.
@@ -84,7 +83,7 @@ struct PodRunner {
                     unwritten.withLock { $0 = problem }
                     stages.mark("log")
                 },
-                left: { Self.warn("pod \"\(pod.uuid)\" is left for gc: \($0)") }
+                warn: { Self.warn("pod \"\(pod.uuid)\" \($0)") }
             )
             if removing { stages.mark("removed") }
             if status == 0, let error = unwritten.withLock({ $0 }) { throw error }

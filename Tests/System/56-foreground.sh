@@ -203,6 +203,68 @@ case_stop_by_force_where_the_machines_systemd_hangs() {
     expect_nothing_alive
 }
 
+case_command_is_stopped_at_any_moment_of_the_start() {
+    local moment status
+    app one "$LIVES"
+    for moment in $(seq -f '0.%03g' 20 15 320); do
+        status=0
+        # Killed, and the status 137, when it has not ended long after.
+        timeout --signal=TERM --kill-after=30 --preserve-status "$moment" rkt --insecure-options=image run \
+            "${STAGE1_FLAGS[@]}" --net=none "${APP[@]}" >/dev/null 2>"$WORK/errors" || status=$?
+        [[ $status == 0 || $status == 143 ]] || fail "stopped after $moment s: status $status: $(<"$WORK/errors")"
+        expect_lacks "$(rkt list --no-legend)" running "the list, stopped after $moment s"
+    done
+    expect_nothing_alive
+}
+
+case_unit_is_stopped_at_any_moment_of_the_start() {
+    local moment
+    app one "$LIVES"
+    start_pod
+    rkt stop "$UUID" >/dev/null
+    for moment in $(seq -f '0.%03g' 20 30 320); do
+        systemctl start --no-block "pod@$UUID"
+        timeout "$moment" tail --follow /dev/null || true
+        expect_status 0 timeout 30 systemctl stop "pod@$UUID"
+    done
+    expect_nothing_alive
+}
+
+case_scope_is_stopped_in_order_after_a_reexec() {
+    app one "$LIVES"
+    run_in_background
+    systemctl daemon-reexec
+    expect_status 0 systemctl stop "rkt-$UUID.scope"
+    expect_status 0 wait "$RKT_PID"
+    expect_well_ended
+}
+
+case_nothing_is_left_of_a_command_that_was_killed_in_a_unit() {
+    app one "$LIVES"
+    cat >"$WORK/script" <<END
+rkt --insecure-options=image run ${STAGE1_FLAGS[*]} --net=none --uuid-file-save=$WORK/uuid ${APP[*]@Q} >$WORK/output &
+rkt=\$!
+until grep -q ready $WORK/output; do :; done
+kill -KILL \$rkt
+wait \$rkt
+rkt rm --uuid-file=$WORK/uuid
+find /sys/fs/cgroup\$(sed -n 's/^0:://p' /proc/self/cgroup) -mindepth 1 -type d
+machinectl list --no-legend
+END
+    expect_status 0 systemd-run --quiet --wait --pipe --unit="$UNIT" --property=KillMode=mixed -- bash "$WORK/script"
+    expect_equal "\"$(<"$WORK/uuid")\"" "$OUT" 'the output'
+}
+
+case_descriptors_of_the_caller_stay_with_it() {
+    app one "$LIVES"
+    exec 9</etc/hostname
+    run_in_background
+    exec 9<&-
+    expect_lacks "$(ls -l "/proc/$(pgrep --exact systemd-nspawn)/fd")" /etc/hostname 'descriptors of systemd-nspawn'
+    kill -TERM "$RKT_PID"
+    expect_status 0 wait "$RKT_PID"
+}
+
 case_second_signal_does_not_wait() {
     app one 'trap "" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
     run_in_background 2>/dev/null
@@ -233,7 +295,7 @@ case_kill_of_nspawn_is_told() {
     run_in_background 2>"$WORK/errors"
     pkill -KILL --exact systemd-nspawn
     expect_status 254 wait "$RKT_PID"
-    expect_equal "run: pod \"$UUID\" has ended early: its systemd-nspawn was killed by signal 9" \
+    expect_equal "run: pod \"$UUID\" has ended early: its systemd-nspawn was killed by signal 9; see journalctl -t rkt-$UUID" \
         "$(<"$WORK/errors")" 'the error'
     expect_nothing_alive
 }

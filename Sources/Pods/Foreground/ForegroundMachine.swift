@@ -17,7 +17,8 @@ final class ForegroundMachine: Sendable {
         case ready
     }
 
-    /// Holds the machine's process back until it is where it belongs.
+    /// Lets whoever waits at the other end of a pipe go on: the machine's process, which is held back until it is where it
+    /// belongs, or who wants to know that the apps have started.
     final class Gate: Sendable {
         private let writer: OwnedFD
 
@@ -64,14 +65,15 @@ final class ForegroundMachine: Sendable {
         self.pod = pod
         self.place = place
         program = try Installation().podInit
+        try place.note(in: pod)
         socket = try NotifySocket(at: ForegroundRequest.socket(of: pod.uuid))
     }
 
     /// Lets go of the pod, which has ended.
     func release() {
-        try? pod.directory.remove("supervisor")
+        try? pod.directory.remove(ForegroundRequest.socketName)
         lock.withLock { $0 = nil }
-        place.clear(pod.uuid)
+        ForegroundPlace.clear(pod)
     }
 
     /// Runs the machine, on a thread that its processes do not outlive.
@@ -121,6 +123,10 @@ final class ForegroundMachine: Sendable {
         /// The process that is or will be systemd-nspawn.
         private var process: ChildProcess?
         private var ending = Ending()
+        /// The machine's systemd.
+        private var leader: Leader?
+        /// When the machine is killed that was asked to end.
+        private var deadline: ContinuousClock.Instant?
         private var gate: Gate?
         /// Pipes of those who wait for the apps' start.
         private var waiting: [Gate] = []
@@ -138,7 +144,8 @@ final class ForegroundMachine: Sendable {
             while starter != nil || process != nil {
                 var polled = [machine.socket.descriptor.rawValue, Self.descriptor(starter), Self.descriptor(process)]
                     .map { pollfd(fd: $0, events: CShort(POLLIN), revents: 0) }
-                try system("waiting for the machine") { poll(&polled, nfds_t(polled.count), -1) }
+                let timeout = timeLeft()
+                try system("waiting for the machine") { poll(&polled, nfds_t(polled.count), timeout) }
                 // What they had to say before they ended comes first.
                 while let message = try machine.socket.receive() { try take(message) }
                 if polled[1].revents != 0, let ended = starter {
@@ -156,15 +163,34 @@ final class ForegroundMachine: Sendable {
             return ending
         }
 
+        /// Until the machine is to be killed, in milliseconds; -1 for ever. Kills it when that is now.
+        private mutating func timeLeft() -> CInt {
+            guard let deadline else { return -1 }
+            let left = deadline - .now
+            if left > .zero { return CInt(left / .milliseconds(1)) + 1 }
+            self.deadline = nil
+            endByForce()
+            return -1
+        }
+
         /// The kernel kills the machine with its systemd-nspawn, and takes a moment for it.
         private func waitForMachine() {
-            guard let pid = machine.pod.initProcess(), let leader = try? PidFD(pid: pid) else { return }
-            var ended = pollfd(fd: leader.descriptor.rawValue, events: CShort(POLLIN), revents: 0)
+            guard let leader else { return }
+            var ended = pollfd(fd: leader.process.descriptor.rawValue, events: CShort(POLLIN), revents: 0)
             _ = poll(&ended, 1, Self.patience)
         }
 
         /// How long that may take, in milliseconds.
         private static let patience: CInt = 10_000
+        /// How long a machine may take to end that was asked to, as TimeoutStopSec= of `pod@.service` has it.
+        private static let stopTime: Duration = .seconds(120)
+
+        /// A process that is a grandchild.
+        private final class Leader: Sendable {
+            let process: PidFD
+
+            init(pid: Int32) throws { process = try PidFD(pid: pid) }
+        }
 
         private static func descriptor(_ child: ChildProcess?) -> CInt { child?.process.descriptor.rawValue ?? -1 }
 
@@ -174,9 +200,14 @@ final class ForegroundMachine: Sendable {
                 process = try ChildProcess(pid: pid)
                 tell(.forked(pid: pid, gate: gate))
             }
-            if let pid = fields["X_RKT_LEADER_PID"].flatMap({ Int32($0) }) { tell(.booting(leader: pid)) }
+            if let pid = fields["X_RKT_LEADER_PID"].flatMap({ Int32($0) }) {
+                leader = try? Leader(pid: pid)
+                tell(.booting(leader: pid))
+            }
             if fields["READY"] == "1", !ending.isReady {
                 ending.isReady = true
+                // pod-start had no time any more to pass it on.
+                if ending.isStopped { try? process?.process.send(SIGTERM) }
                 for gate in waiting { try? gate.open() }
                 waiting = []
                 tell(.ready)
@@ -200,6 +231,7 @@ final class ForegroundMachine: Sendable {
         private mutating func stop() {
             guard !ending.isStopped else { return }
             ending.isStopped = true
+            deadline = .now + Self.stopTime
             // What the apps end with is no failure of the pod.
             try? machine.pod.directory.writeInPlace("status/STOPPING", "", mode: 0o640)
             let addressee = ending.isReady ? process : starter
@@ -208,6 +240,7 @@ final class ForegroundMachine: Sendable {
 
         private mutating func endByForce() {
             ending.isStopped = true
+            deadline = nil
             try? starter?.process.send(SIGKILL)
             try? process?.process.send(SIGKILL)
         }

@@ -39,15 +39,27 @@ enum ForegroundPlace: Sendable {
         }
     }
 
+    /// Notes where it is, for who removes the pod if its command is killed.
+    ///
+    /// - Parameter pod: The pod.
+    /// - Throws: ``RktError`` when that cannot be written.
+    func note(in pod: PodDirectory) throws {
+        if case .beside(let cgroup, _) = self { try pod.directory.writeInPlace(Self.note, cgroup, mode: 0o640) }
+    }
+
+    private static let note = "cgroup"
+
     /// Removes what a machine that has ended has left of its cgroups. systemd removes them with the unit, which may live on
     /// for long.
     ///
-    /// - Parameter uuid: The pod.
-    func clear(_ uuid: PodUUID) {
-        guard case .beside(let cgroup, _) = self, let parent = try? Directory(path: "/sys/fs/cgroup\(cgroup)") else {
+    /// - Parameter pod: The pod.
+    static func clear(_ pod: PodDirectory) {
+        guard let cgroup = try? pod.directory.readText(note, limit: 4096) else { return }
+        try? pod.directory.remove(note)
+        guard let parent = try? Directory(path: "/sys/fs/cgroup\(cgroup)") else {
             return
         }
-        Self.removeGroups("rkt-\(uuid)", in: parent)
+        removeGroups("rkt-\(pod.uuid)", in: parent)
     }
 
     /// The files in a cgroup go with it, and cannot be removed.

@@ -63,13 +63,13 @@ struct ForegroundRegistration: Sendable {
         do {
             try await SystemdSurvival.during(manager) { manager in
                 if manager.isPeer { throw Self.noBus }
-                try await MachineManager(connection: manager.connection).register(request)
-            } orElse: { manager in
-                if manager.isPeer { throw Self.noBus }
+                let machines = MachineManager(connection: manager.connection)
                 do {
-                    try await MachineManager(connection: manager.connection).register(request)
+                    try await machines.register(request)
                 } catch let error as RktError where error.code == .alreadyExists {
-                    // The call had come through.
+                    // Of a command that was killed, or by a call that had come through.
+                    try await machines.unregister(request.name)
+                    try await machines.register(request)
                 }
             }
             return nil

@@ -11,8 +11,11 @@ enum ForegroundRequest: String {
     /// To write a byte into the pipe that comes with it as soon as the pod's apps have started; it is closed in any case.
     case tellWhenReady = "RKT_TELL_READY"
 
+    /// The socket's name in the pod's directory.
+    static let socketName = "supervisor"
+
     /// The socket of the command that a pod is below.
-    static func socket(of uuid: PodUUID) -> String { "\(PodNames.runtimeLink(uuid))/supervisor" }
+    static func socket(of uuid: PodUUID) -> String { "\(PodNames.runtimeLink(uuid))/\(socketName)" }
 
     /// Sends it.
     ///

@@ -19,24 +19,31 @@ struct ForegroundScope: Sendable {
         request.tasksMax = 16_384
         request.devices = [("/dev/net/tun", "rwm"), ("char-pts", "rwm")]
         request.stopTimeout = .seconds(120)
-        for _ in 0..<Self.attempts {
+        try await SystemdSurvival.during(manager) { manager in
             do {
-                return try await manager.startScope(request)
+                try await manager.startScope(request)
             } catch let error as RktError where error.code == .alreadyExists {
-                // Of the machine that has just been rebooted.
+                // Of a machine that has just been rebooted, or whose start ended before systemd came to it: systemd hears
+                // of no end there.
+                try await manager.discardScope(name)
                 _ = try await manager.waitUntilInactive(name, timeout: .seconds(10))
+                try await manager.startScope(request)
             }
         }
-        try await manager.startScope(request)
     }
 
-    /// How often an older scope may still be there.
-    private static let attempts = 20
-
-    /// Has the machine ended in order as often as systemd asks for that; ends with the task, or the connection.
-    func passOnStops() async throws {
-        try await manager.answerStopRequests(of: PodNames.scope(uuid)) {
-            _ = try ForegroundRequest.stop.send(to: uuid)
+    /// Has the machine ended in order when systemd stops the scope. systemd asks the scope's controller for that, and stops
+    /// nothing itself; but it may execute itself anew, or the bus may be another one by then.
+    ///
+    /// - Throws: ``RktError`` when systemd cannot be reached any more; `CancellationError`.
+    func passOnStop() async throws {
+        let name = PodNames.scope(uuid)
+        try await SystemdSurvival.during(manager) { manager in
+            let state = try await manager.wait(for: name) { $0.activeState == "deactivating" || $0.isInactive }
+            if !state.isInactive { _ = try ForegroundRequest.stop.send(to: uuid) }
         }
     }
+
+    /// Puts the scope away after a start that came to nothing: it may have been made when its process had ended.
+    func discard() async { try? await manager.discardScope(PodNames.scope(uuid)) }
 }

@@ -8,15 +8,17 @@ extension PodControl {
     /// - Parameters:
     ///   - pod: The pod, in the phase `run`.
     ///   - means: What was got for its start.
-    ///   - started: Called when its apps have started; with the reason when machined does not know the pod.
+    ///   - started: Called when its apps have started.
+    ///   - warn: Called with what the user should know, as a sentence's end that begins with the pod.
     ///   - ended: Called when nothing of it runs any more.
     /// - Returns: The pod's exit status.
     /// - Throws: ``RktError`` when it could not be started, or an app's end is not known.
     func runBelow(
         _ pod: PodDirectory,
-        _ means: StartAhead.Means,
-        _ started: (_ warning: String?) -> Void,
-        _ ended: () async throws -> Void
+        means: StartAhead.Means,
+        started: () -> Void,
+        warn: (String) -> Void,
+        ended: () async throws -> Void
     ) async throws -> Int32 {
         // `gc` sees that the pod is spoken for.
         let mark = try pod.directory.open("starting")
@@ -34,10 +36,13 @@ extension PodControl {
         let outcome: Result<ForegroundMachine.Ending, any Error>
         do {
             outcome = .success(
-                try await run.untilEnded { warning in
-                    means.slot?.free()
-                    started(warning)
-                }
+                try await run.untilEnded(
+                    started: {
+                        means.slot?.free()
+                        started()
+                    },
+                    unregistered: { warn("is not registered as a machine: \($0)") }
+                )
             )
         } catch {
             outcome = .failure(error)
@@ -47,12 +52,14 @@ extension PodControl {
         machine.release()
         withExtendedLifetime(mark.rawValue) {}
 
-        let isKnown = try pod.areAllEndsKnown()
+        let isKnown = (try? pod.areAllEndsKnown()) ?? false
         let status = pod.exitStatus()
         try await ended()
+        if status != 0 { return status }
         let ending = try outcome.get()
-        if status != 0 || (ending.isReady && isKnown) { return status }
-        throw RktError(.failed, "pod \"\(pod.uuid)\" \(Self.reason(ending))")
+        if ending.isReady, isKnown { return status }
+        let advice = "see journalctl -t \(PodNames.machine(pod.uuid))"
+        throw RktError(.failed, "pod \"\(pod.uuid)\" \(Self.reason(ending)); \(advice)")
     }
 
     private static func reason(_ ending: ForegroundMachine.Ending) -> String {
@@ -80,48 +87,44 @@ private struct ForegroundRun {
 
     /// Runs the machine, again each time it reboots.
     ///
-    /// - Parameter started: Called when the apps have started for the first time; with the reason when machined does not
-    ///   know the machine.
+    /// - Parameters:
+    ///   - started: Called when the apps have started for the first time.
+    ///   - unregistered: Called with the reason when machined does not know the machine and should.
     /// - Returns: How it ended.
     /// - Throws: ``RktError`` when it could not be started.
-    func untilEnded(started: (_ warning: String?) -> Void) async throws -> ForegroundMachine.Ending {
-        let attendant = Task { [place, scope] in
-            switch place {
-            case .scope: try await scope.passOnStops()
-            case .beside:
-                // The bus has only so many for one user, and a host may have hundreds of pods.
-                try await OwnThread.wait(until: .now + Self.connectionPatience)
-                await scope.manager.close()
-            }
-        }
-        defer { attendant.cancel() }
-        var hasStarted = false
+    func untilEnded(started: () -> Void, unregistered: (String) -> Void) async throws -> ForegroundMachine.Ending {
+        var isFirst = true
         while true {
-            let ending = try await once { warning in
-                if !hasStarted { started(warning) }
-                hasStarted = true
-            }
+            let ending = try await once(
+                started: isFirst ? started : {},
+                unregistered: isFirst ? unregistered : { _ in }
+            )
+            isFirst = false
             guard ending.isReboot else { return ending }
             await forget()
         }
     }
 
-    private func once(ready: (_ warning: String?) -> Void) async throws -> ForegroundMachine.Ending {
+    private func once(started: () -> Void, unregistered: (String) -> Void) async throws -> ForegroundMachine.Ending {
         let (events, continuation) = AsyncStream.makeStream(of: ForegroundMachine.Event.self)
-        let machine = machine
-        let work = Task {
+        let work = Task { [machine] in
             defer { continuation.finish() }
             return try await machine.run { continuation.yield($0) }
         }
+        var attendant: Task<Void, any Error>?
+        defer { attendant?.cancel() }
         var failure: (any Error)?
         var told: Task<String?, Never>?
         for await event in events {
             switch event {
             case .booting(let leader): told = Task { [registration] in await registration.register(leader: leader) }
-            case .ready: ready(await told?.value)
+            case .ready:
+                started()
+                if let reason = await told?.value { unregistered(reason) }
             case .forked(let pid, let gate):
                 do {
                     if case .scope = place { try await scope.start(with: pid) }
+                    attendant = attend()
                     try gate.open(registers: await registration.isNspawns)
                 } catch {
                     // The gate goes with the event, and the machine's process with the gate.
@@ -131,7 +134,20 @@ private struct ForegroundRun {
         }
         let ending = try await work.value
         _ = await told?.value
+        if case .scope = place, !ending.isReady { await scope.discard() }
         if let failure, !ending.isStopped { throw failure }
         return ending
+    }
+
+    private func attend() -> Task<Void, any Error> {
+        Task { [place, scope] in
+            switch place {
+            case .scope: try await scope.passOnStop()
+            case .beside:
+                // The bus has only so many for one user, and a host may have hundreds of pods.
+                try await OwnThread.wait(until: .now + Self.connectionPatience)
+                await scope.manager.close()
+            }
+        }
     }
 }

@@ -34,17 +34,10 @@ struct UnitClaim: Sendable {
     private static func isFree(_ machines: MachineManager) async -> Bool {
         guard let machine = try? await machines.machine(ofProcess: getpid()) else { return true }
         // The command would hold the lock. The kernel kills the machine with it, and takes a moment for that.
-        guard machine.service == "rkt", await hasEnded(Int32(machine.leader)) else { return false }
-        return (try? await machines.unregister(machine.name)) != nil
-    }
-
-    private static func hasEnded(_ pid: Int32) async -> Bool {
-        if pid <= 0 { return true }
-        let ended = try? await OwnThread.run { interruption in
-            guard let process = try? PidFD(pid: pid) else { return true }
-            return try interruption.wait(for: process.descriptor.rawValue, until: .now + patience)
+        guard machine.service == "rkt", await PidFD.waitForEnd(of: Int32(machine.leader), timeout: patience) else {
+            return false
         }
-        return ended ?? false
+        return (try? await machines.unregister(machine.name)) != nil
     }
 
     /// How long that may take.
