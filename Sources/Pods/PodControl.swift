@@ -163,11 +163,11 @@ public struct PodControl: Sendable {
 
     /// machined would notice the machine's end by itself, when systemd has told it; whoever waited for the pod shall not
     /// see it any more, and machined need not ask systemd what has become of it.
-    func forgetMachine(of uuid: PodUUID, manager: SystemdManager) async {
+    func forgetMachine(of uuid: PodUUID, manager: SystemdManager, startsService: Bool = false) async {
         let name = PodNames.machine(uuid)
         try? await SystemdSurvival.during(manager) {
             if $0.isPeer { return }
-            try await MachineManager(connection: $0.connection).unregister(name)
+            try await MachineManager(connection: $0.connection).unregister(name, startsService: startsService)
         }
     }
 

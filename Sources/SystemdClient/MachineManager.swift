@@ -175,12 +175,15 @@ public final class MachineManager: Sendable {
         _ = try await call("TerminateMachine", [.string(name)])
     }
 
-    /// Forgets a machine without touching its processes; a machined that is not there has nothing to forget.
+    /// Forgets a machine without touching its processes.
     ///
-    /// - Parameter name: The machine's name.
+    /// - Parameters:
+    ///   - name: The machine's name.
+    ///   - startsService: Whether a machined that does not run is started for it: it may have a note of the machine, and
+    ///     when it finds the machine dead, it stops what has the name of the machine's unit by then.
     /// - Throws: `RktError` with `notFound` when there is no such machine.
-    public func unregister(_ name: String) async throws {
-        _ = try await call("UnregisterMachine", [.string(name)], startsService: false)
+    public func unregister(_ name: String, startsService: Bool = false) async throws {
+        _ = try await call("UnregisterMachine", [.string(name)], startsService: startsService)
     }
 
     /// Waits until machined knows no machine of a name any more.

@@ -163,6 +163,18 @@ case_machine_reboots_and_is_stopped() {
     expect_equal 2 "$(grep -c ending "$WORK/output")" 'ends of the app'
 }
 
+case_machine_reboots_after_the_bus_was_another() {
+    app one "$LIVES"
+    run_in_background
+    systemctl restart dbus.service
+    expect_status 0 systemctl -M "rkt-$UUID" reboot
+    wait_for_line ready one 2
+    expect_equal running "$(state_of)" state
+    expect_status 0 systemctl stop "rkt-$UUID.scope"
+    expect_status 0 wait "$RKT_PID"
+    expect_well_ended
+}
+
 case_poweroff_ends_the_command() {
     app one "$LIVES"
     run_in_background

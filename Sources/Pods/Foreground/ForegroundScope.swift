@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import LinuxOS
 internal import Manifests
 internal import SystemdClient
 
@@ -23,6 +24,8 @@ struct ForegroundScope: Sendable {
             do {
                 try await manager.startScope(request)
             } catch let error as RktError where error.code == .alreadyExists {
+                // By a call whose answer was lost with its connection.
+                if Self.isIn(name, pid) { return }
                 // Of a machine that has just been rebooted, or whose start ended before systemd came to it: systemd hears
                 // of no end there.
                 try await manager.discardScope(name)
@@ -30,6 +33,11 @@ struct ForegroundScope: Sendable {
                 try await manager.startScope(request)
             }
         }
+    }
+
+    private static func isIn(_ scope: String, _ pid: Int32) -> Bool {
+        let groups = try? Directory(path: "/proc/\(pid)").readText("cgroup", limit: 65_536)
+        return groups?.split(separator: "\n").contains { $0.hasPrefix("0::/") && $0.hasSuffix("/\(scope)") } ?? false
     }
 
     /// Has the machine ended in order when systemd stops the scope. systemd asks the scope's controller for that, and stops

@@ -31,7 +31,7 @@ extension PodControl {
             scope: ForegroundScope(uuid: pod.uuid, manager: means.manager),
             registration: ForegroundRegistration(of: pod, in: place, manager: means.manager)
         ) {
-            await forgetMachine(of: pod.uuid, manager: means.manager)
+            await forgetMachine(of: pod.uuid, manager: means.manager, startsService: true)
         }
         let outcome: Result<ForegroundMachine.Ending, any Error>
         do {
@@ -79,7 +79,7 @@ private struct ForegroundRun {
     let place: ForegroundPlace
     let scope: ForegroundScope
     let registration: ForegroundRegistration
-    /// Has machined forget the machine.
+    /// Has machined forget the machine, which is about to be another one of the same name.
     let forget: () async -> Void
 
     /// How long a connection is kept that nothing is expected from.
@@ -94,18 +94,27 @@ private struct ForegroundRun {
     /// - Throws: ``RktError`` when it could not be started.
     func untilEnded(started: () -> Void, unregistered: (String) -> Void) async throws -> ForegroundMachine.Ending {
         var isFirst = true
+        var scope = scope
         while true {
             let ending = try await once(
+                in: scope,
                 started: isFirst ? started : {},
                 unregistered: isFirst ? unregistered : { _ in }
             )
             isFirst = false
             guard ending.isReboot else { return ending }
             await forget()
+            // Its controller is one of this bus, should that be another one by now.
+            await scope.manager.close()
+            scope = ForegroundScope(uuid: scope.uuid, manager: try await SystemdManager.connect())
         }
     }
 
-    private func once(started: () -> Void, unregistered: (String) -> Void) async throws -> ForegroundMachine.Ending {
+    private func once(
+        in scope: ForegroundScope,
+        started: () -> Void,
+        unregistered: (String) -> Void
+    ) async throws -> ForegroundMachine.Ending {
         let (events, continuation) = AsyncStream.makeStream(of: ForegroundMachine.Event.self)
         let work = Task { [machine] in
             defer { continuation.finish() }
@@ -124,7 +133,7 @@ private struct ForegroundRun {
             case .forked(let pid, let gate):
                 do {
                     if case .scope = place { try await scope.start(with: pid) }
-                    attendant = attend()
+                    attendant = attend(to: scope)
                     try gate.open(registers: await registration.isNspawns)
                 } catch {
                     // The gate goes with the event, and the machine's process with the gate.
@@ -139,8 +148,8 @@ private struct ForegroundRun {
         return ending
     }
 
-    private func attend() -> Task<Void, any Error> {
-        Task { [place, scope] in
+    private func attend(to scope: ForegroundScope) -> Task<Void, any Error> {
+        Task { [place] in
             switch place {
             case .scope: try await scope.passOnStop()
             case .beside:
