@@ -24,13 +24,20 @@ run_many() {
     expect_equal "$1" "$(rkt list --no-legend | grep -c exited)" 'exited pods in the list'
 }
 
-case_fifty_pods_at_once() { run_many 50; }
+# The systemd of each machine takes inotify instances, of which all of root's processes on the host have so many.
+inotify_instances() { cat /proc/sys/fs/inotify/max_user_instances; }
+
+case_many_pods_at_once() {
+    if [[ $STAGE1 == nspawn ]] && (($(inotify_instances) < 512)); then
+        run_many 20
+    else
+        run_many 50
+    fi
+}
 
 case_two_hundred_pods_at_once() {
-    # The systemd of each takes some.
-    local instances
-    read -r instances </proc/sys/fs/inotify/max_user_instances
-    [[ $STAGE1 != nspawn ]] || ((instances >= 2048)) || skip "stage1 nspawn: the host has $instances inotify instances"
+    [[ $STAGE1 != nspawn ]] || (($(inotify_instances) >= 2048)) ||
+        skip "stage1 nspawn: the host has $(inotify_instances) inotify instances"
     run_many 200
 }
 
