@@ -72,16 +72,7 @@ struct Foreground {
         return options
     }
 
-    private static func word(_ limit: UInt) -> Text {
-        if limit == .max { return Text("infinity") }
-        var digits: [UInt8] = []
-        var rest = limit
-        repeat {
-            digits.append(48 + UInt8(rest % 10))
-            rest /= 10
-        } while rest > 0
-        return Text(ArraySlice(digits.reversed()))
-    }
+    private static func word(_ limit: UInt) -> Text { limit == .max ? Text("infinity") : Text("") + limit }
 }
 
 /// The tree of cgroups, as far as this program changes it itself.

@@ -39,13 +39,16 @@ struct Text {
     }
 
     static func + (text: Text, number: Int32) -> Text {
+        (number < 0 ? text + "-" : text) + UInt(number.magnitude)
+    }
+
+    static func + (text: Text, number: UInt) -> Text {
         var digits: [CChar] = []
-        var rest = number.magnitude
+        var rest = number
         repeat {
             digits.append(CChar(48 + rest % 10))
             rest /= 10
         } while rest > 0
-        if number < 0 { digits.append(45) }
         var sum = text
         while let digit = digits.popLast() { sum.bytes.append(digit) }
         return sum

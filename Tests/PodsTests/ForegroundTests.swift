@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func aRebootIsNoEnd() {
-        var ending = ForegroundMachine.Ending(isReady: true, starter: .exited(0), machine: .exited(133))
+        var ending = ForegroundMachine.Ending(isReady: true, machine: .exited(133))
         #expect(ending.isReboot)
         ending.isStopped = true
         #expect(!ending.isReboot)

@@ -169,13 +169,11 @@ struct PodPreparationTests {
         #expect(error.message.hasPrefix("an app cannot be called \"dbus\": "))
     }
 
-    @Test(.disabled(if: Self.hasMachines, "systemd-nspawn and dbus-daemon are installed"))
-    func whatAMachineNeedsOfTheHostIsNamed() throws {
-        var request = request([nil])
-        request.stage1 = .nspawn
-        let error = try refusal(request, [try images.image()])
+    @Test func whatAMachineNeedsOfTheHostIsNamed() throws {
+        let stage1 = NspawnStage1(programs: [("/bin/sh", "dash"), ("/no/such/program", "some-package")])
+        let error = try failure { try stage1.check(request([nil])) }
         #expect(error.code == .missingDependency)
-        #expect(error.message.contains(": install the package "))
+        #expect(error.message == "stage1 nspawn needs /no/such/program: install the package some-package")
     }
 
     @Test(.enabled(if: Self.hasMachines, "systemd-nspawn or dbus-daemon is not installed"))

@@ -300,6 +300,41 @@ case_machine_that_hangs_is_stopped_by_force() {
     expect_equal exited "$(state_of)" state
 }
 
+case_what_a_machine_tells_systemd_nspawn_goes_no_further() {
+    local leader words
+    start_living_pod
+    leader=$(leader_of)
+    for words in MAINPID=1 X_RKT_LEADER_PID=1 X_NSPAWN_LEADER_PID=1 RKT_KILL=1 $'FDSTORE=1\nFDNAME=lock' STOPPING=1; do
+        in_machine env NOTIFY_SOCKET=/run/host/notify systemd-notify "$words" || true
+    done
+    expect_equal running "$(state_of)" state
+    expect_equal "$leader" "$(leader_of)" 'the leader'
+    expect_equal active "$(systemctl is-active "pod@$UUID")" 'the unit'
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_way_to_the_machines_systemd_shows_it_nothing_of_the_host() {
+    ! $HAS_USERS || skip 'with private users the machine sees nothing of what is not its own'
+    local bridge program before
+    start_living_pod
+    program=$(dirname "$(command -v rkt)")/../lib/rkt/pod-init
+    before=$(sha256sum <"$program")
+    # It lives as long as there may be something to pass on.
+    exec {bridge}> >(exec "$program" bridge "$(leader_of)" /run/systemd/private >/dev/null)
+    until in_machine sh -c 'readlink /proc/[0-9]*/exe' | grep -q memfd; do :; done
+    expect_status 0 in_machine sh -c 'for process in /proc/[0-9]*; do
+        case $(readlink $process/exe) in */memfd:*) ;; *) continue ;; esac
+        for number in 2 3; do echo "$number: $(readlink $process/fd/$number)"; done
+        ls $process/fd | wc -l
+        [ $process/root/etc/machine-id -ef /etc/machine-id ] && echo "the root of the machine"
+        (: >>$process/exe) 2>/dev/null || echo "not to be changed"
+    done'
+    exec {bridge}>&-
+    expect_match "$OUT" $'^2: /dev/null\n3: socket:\\[[0-9]+\\]\n4\nthe root of the machine\nnot to be changed$' 'what is seen'
+    expect_equal "$before" "$(sha256sum <"$program")" 'the program'
+}
+
 case_links_in_the_machine_do_not_lead_to_the_hosts_systemd() {
     start_living_pod
     # What the pod's app is called there, on the host.

@@ -39,8 +39,6 @@ final class ForegroundMachine: Sendable {
         var isReady = false
         /// Whether somebody had asked for the end.
         var isStopped = false
-        /// How pod-start ended.
-        var starter: ChildProcess.Ending?
         /// How systemd-nspawn ended; nil also where pod-start has ended before it could tell of it.
         var machine: ChildProcess.Ending?
 
@@ -149,7 +147,7 @@ final class ForegroundMachine: Sendable {
                 // What they had to say before they ended comes first.
                 while let message = try machine.socket.receive() { try take(message) }
                 if polled[1].revents != 0, let ended = starter {
-                    ending.starter = try ended.reap()
+                    _ = try ended.reap()
                     starter = nil
                     // Killed, or failed without having seen to it.
                     if !ending.isReady { try? process?.process.send(SIGKILL) }

@@ -125,15 +125,15 @@ extension Stage1 {
 
 /// A machine that systemd-nspawn boots runs the apps' units, and keeps a journal of its own.
 struct NspawnStage1: Stage1 {
+    /// What it needs of the host, all of which the machine sees at the same places, with Debian's package of each.
+    var programs = [("/usr/bin/systemd-nspawn", "systemd-container"), ("/usr/bin/dbus-daemon", "dbus")]
+
     func check(_ request: PodRequest) throws {
         guard request.journal != .host else {
             let reason = "its machine has a journal of its own"
             throw RktError(.invalidArgument, "stage1 nspawn does not log to the host's journal: \(reason)")
         }
-        // What it needs of the host, all of which the machine sees at the same places.
-        for (path, package) in [
-            ("/usr/bin/systemd-nspawn", "systemd-container"), ("/usr/bin/dbus-daemon", "dbus"),
-        ] where access(path, X_OK) != 0 {
+        for (path, package) in programs where access(path, X_OK) != 0 {
             throw RktError(.missingDependency, "stage1 nspawn needs \(path): install the package \(package)")
         }
         guard request.runtime.hasPrefix("/usr/") || !request.runtime.contains("/") else {
