@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Diagnostics
 internal import Glibc
+internal import LinuxOS
 
 /// The command `rkt`. One file per command in `Commands/`: each parses, calls a library, and prints.
 @main
@@ -28,6 +29,7 @@ struct Rkt: AsyncParsableCommand {
     )
 
     static func main() async {
+        StandardDescriptors.occupy()
         // What a script asks in a loop needs none of the parser's reflection.
         if CommandLine.arguments.dropFirst() == ["version"] {
             VersionCommand.show()

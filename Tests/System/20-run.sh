@@ -364,3 +364,20 @@ case_net_host_shares_the_hosts_network() {
     expect_status 0 rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=host "${APP[@]}"
     expect_contains "$OUT" "$(readlink /proc/self/ns/net)" 'the output'
 }
+
+case_closed_descriptors_are_no_files_of_the_pods() {
+    local pid number
+    app one 'exec sleep 1000'
+    rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+        <&- >&- 2>&- &
+    pid=$!
+    until [[ -s $WORK/uuid ]]; do :; done
+    UUID=$(<"$WORK/uuid")
+    # What is printed would go to what was opened in their places.
+    for number in 0 1 2; do
+        expect_equal /dev/null "$(readlink "/proc/$pid/fd/$number")" "descriptor $number"
+    done
+    rkt status --wait-ready=30s "$UUID" >/dev/null
+    expect_status 0 rkt stop "$UUID"
+    wait "$pid" || true
+}
