@@ -42,7 +42,8 @@ struct Foreground {
         endWithParent()
         if isBeside {
             // systemd-nspawn makes two cgroups below the one it is in, and there may be more pods in the caller's.
-            guard Cgroup.enterChild(Text("rkt-") + uuid) else { fail(Text("entering a cgroup below the caller's")) }
+            let entered = Cgroup.enterChild(Text("rkt-") + uuid, preparing: DeviceFilter.attach)
+            guard entered else { fail(Text("entering a cgroup below the caller's")) }
         }
         preparations()
         // The kernel has forgotten it where files were made as somebody else's.
@@ -79,8 +80,11 @@ struct Foreground {
 enum Cgroup {
     /// Brings this process into a cgroup below its own, made if it is missing.
     ///
+    /// - Parameters:
+    ///   - name: Its name.
+    ///   - prepare: What is done with it before.
     /// - Returns: Whether that could be done.
-    static func enterChild(_ name: Text) -> Bool {
+    static func enterChild(_ name: Text, preparing prepare: (Int32) -> Void = { _ in }) -> Bool {
         guard
             let line = contents(Text("/proc/self/cgroup"), limit: 4096)?.split(separator: 10).last(where: {
                 $0.count > 3 && equal($0[..<($0.startIndex + 3)], "0::")
@@ -88,7 +92,10 @@ enum Cgroup {
         else { return false }
         let path = Text("/sys/fs/cgroup") + Text(line[(line.startIndex + 3)...]) + "/" + name
         _ = path.withCString { mkdirat(AT_FDCWD, $0, 0o755) }
-        guard let file = openIfThere(path + "/cgroup.procs", O_WRONLY) else { return false }
+        guard let cgroup = openIfThere(path, O_RDONLY | O_DIRECTORY) else { return false }
+        prepare(cgroup)
+        guard let file = openIfThere(in: cgroup, Text("cgroup.procs"), O_WRONLY) else { return false }
+        _ = close(cgroup)
         let count = write(file, "0", 1)
         _ = close(file)
         return count == 1

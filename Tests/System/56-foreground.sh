@@ -50,6 +50,19 @@ case_unit_of_the_callers_encloses_the_pod() {
     expect_well_ended
 }
 
+case_unit_of_the_callers_has_the_hosts_devices_and_the_pod_has_not() {
+    local where seen
+    # A disk that need not be there, and the kernel's log.
+    app one 'for kind in "b 7 0" "c 1 11" "c 10 229"; do mknod /tmp/x $kind 2>/dev/null && echo "made $kind"; done
+        echo x >/dev/null && head -c 2 /dev/zero | wc -c; tty -s </dev/ptmx; echo "done"'
+    for where in '--wait --pipe' --scope; do
+        # shellcheck disable=SC2086 # words
+        seen=$(systemd-run $where --quiet --collect rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none \
+            "${APP[@]}" | sed 's/^[^:]*: //')
+        expect_equal '2 done' "$(paste -sd' ' <<<"$seen")" "what the app could make with $where"
+    done
+}
+
 case_unit_is_ready_when_the_apps_have_started() {
     # Type=notify: systemd-run has waited for that.
     start_living_pod_in_a_unit
