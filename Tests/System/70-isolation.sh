@@ -224,12 +224,12 @@ case_hosts_files() {
 }
 
 case_files_of_the_pod_are_not_for_everybody() {
-    app one 'echo $SECRET; exec sleep 1000' --environment=SECRET=hush
+    app one 'echo $SECRET; exec sleep 1000' --environment=SECRET=sesame-4711
     start_pod
     expect_equal '' "$(setpriv --reuid=65534 --regid=65534 --clear-groups \
-        grep -rls hush "$DATA" /run/rkt /run/systemd/system 2>/dev/null || true)" 'files that nobody can read'
-    expect_equal '' "$(app_systemctl show "$(unit_of one)" | grep hush || true)" 'properties'
-    expect_equal '' "$(setpriv --reuid=65534 --regid=65534 --clear-groups ps ax -o args | grep '[h]ush' || true)" 'command lines'
+        grep -rls sesame-4711 "$DATA" /run/rkt /run/systemd/system 2>/dev/null || true)" 'files that nobody can read'
+    expect_equal '' "$(app_systemctl show "$(unit_of one)" | grep sesame-4711 || true)" 'properties'
+    expect_equal '' "$(setpriv --reuid=65534 --regid=65534 --clear-groups ps ax -o args | grep '[s]esame-4711' || true)" 'command lines'
 }
 
 # An app that may trace processes gets nothing from the init that it has not itself.
