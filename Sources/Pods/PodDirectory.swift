@@ -15,6 +15,7 @@ public import Manifests
 /// | `runtime-config` | ``RuntimeConfiguration`` | prepare |
 /// | `host-files`, `machine-files` | ``HostFiles``: the generated units and what belongs to them | prepare |
 /// | `filter/` | a bundle that has the runtime compile the apps' filter of system calls | prepare |
+/// | `machine-filter/` | the same with the filter for all of a machine | prepare |
 /// | `notify` | the socket on which a machine that starts tells how far it is | pod-start |
 /// | `cgroup` | the cgroup of that command, where it is in a unit of the system's | run |
 /// | `supervisor` | the socket of the `rkt run` that the pod is below | run |

@@ -172,9 +172,15 @@ public struct PodPreparation: Sendable {
         where !files.files.isEmpty {
             try directory.writeInPlace(name, files.encoded())
         }
-        if let first = plans.first, let filter = try plan.filterConfiguration(for: first) {
-            try directory.makeDirectory("filter", mode: 0o750)
-            try directory.directory("filter").writeInPlace("config.json", filter)
+        if let first = plans.first {
+            let filters = [
+                ("filter", try plan.filterConfiguration(for: first)),
+                ("machine-filter", try plan.machineFilterConfiguration()),
+            ]
+            for case (let name, let filter?) in filters {
+                try directory.makeDirectory(name, mode: 0o750)
+                try directory.directory(name).writeInPlace("config.json", filter)
+            }
         }
         try directory.writeInPlace(RuntimeConfiguration.fileName, configuration.encoded())
         try directory.writeInPlace("overview", overview(names: names, images: images))

@@ -10,7 +10,7 @@ enum MachineRoot {
     static let units = "etc/systemd/system"
     /// Names that an app's unit cannot have, as the machine's own units have them.
     static let reservedNames: Set<String> = Set(
-        MachineUnits.all.map(\.name) + ["container-getty@", "container-shell@"]
+        MachineUnits.all.map(\.name) + [MachineUnits.watch, "container-getty@", "container-shell@"]
     )
 }
 
@@ -31,6 +31,7 @@ extension PodPlan {
             }
             units.append((unit.name, unit.file.description))
         }
+        units.append((MachineUnits.watch, try watch().description))
         units.append(("default.target", try defaultTarget().description))
         return units.map { GeneratedFile(path: "\(MachineRoot.units)/\($0.name)", content: $0.text) } + accounts()
             + settings()
@@ -39,16 +40,37 @@ extension PodPlan {
     /// What is started: the apps, and the sockets behind which everything else waits to be wanted.
     private func defaultTarget() throws -> UnitFile {
         var file = UnitFile()
-        let names = apps.map { "\($0.name).service" }.joined(separator: " ")
         try file.add("Unit", "Description", "Apps of rkt pod \(uuid)")
         try file.add("Unit", "Documentation", "man:rkt(1)")
         try file.add("Unit", "DefaultDependencies", "no")
-        try file.add("Unit", "Wants", "\(names) systemd-journald.service dbus.socket")
-        try file.add("Unit", "After", names)
+        try file.add("Unit", "Wants", "\(appUnits) \(MachineUnits.watch) systemd-journald.service dbus.socket")
+        try file.add("Unit", "After", appUnits)
         try file.add("Unit", "Conflicts", "shutdown.target")
         try file.add("Unit", "Before", "shutdown.target")
         try file.add("Unit", "AllowIsolate", "yes")
         return file
+    }
+
+    private var appUnits: String { apps.map { "\($0.name).service" }.joined(separator: " ") }
+
+    /// What records the ends of the apps. It is up before they are and until they are down, and as it names them, systemd
+    /// remembers them so long, though they be down. Whenever it ends, it is started again.
+    private func watch() throws -> UnitFile {
+        try MachineUnit(
+            MachineUnits.watch,
+            unit: [
+                ("Conflicts", "shutdown.target"), ("Before", "\(appUnits) shutdown.target"),
+                ("StartLimitIntervalSec", "0"),
+                // The machine would never end.
+                ("RefuseManualStop", "yes"),
+            ],
+            "Service",
+            [
+                ("ExecStart", "\(MachineRoot.launcher) watch"), ("Restart", "always"), ("RestartSec", "0"),
+                ("StandardOutput", "null"),
+                ("StandardError", "journal"), ("OOMScoreAdjust", "-900"),
+            ]
+        ).unitFile()
     }
 
     private func accounts() -> [GeneratedFile] {

@@ -25,8 +25,10 @@ enum MachineUnits {
     /// The slice of the apps.
     static let slice = "apps.slice"
 
-    /// Behind the last of the apps, the machine ends.
-    private static let apps = MachineUnit(slice, unit: [("StopWhenUnneeded", "yes"), ("SuccessAction", "exit")])
+    private static let apps = MachineUnit(slice, unit: [("StopWhenUnneeded", "yes")])
+
+    /// Records the ends of the apps, and ends the machine.
+    static let watch = "rkt-ends.service"
 
     /// Points to which programs' units are ordered, by name.
     private static let targets = ["basic.target", "sysinit.target", "sockets.target", "shutdown.target"].map {

@@ -106,8 +106,11 @@ extension PodPlan {
             ("KillMode", "mixed"),
             ("KillSignal", try killSignal(app)),
         ]
-        // Tools of the host may need any of its devices.
-        if stage1 != .fly { settings += [("DevicePolicy", "closed"), ("DeviceAllow", "char-pts rwm")] }
+        switch stage1 {
+        // Tools of the host may need any of its devices. A machine's systemd can forbid none: what that is in does.
+        case .fly, .nspawn: break
+        default: settings += [("DevicePolicy", "closed"), ("DeviceAllow", "char-pts rwm")]
+        }
         settings += [
             ("IgnoreSIGPIPE", "no"),
             ("OOMPolicy", "stop"),
@@ -121,16 +124,17 @@ extension PodPlan {
         let isMachine = stage1 == .nspawn
         let launcher = isMachine ? MachineRoot.launcher : podInit
         let common = ["\(uuid)", "\(app.name)", isMachine ? "-" : dataDirectory]
-        return [
+        let settings = [
             ("Restart", "no"),
             // The launcher waits for the pod, which has as long.
             ("TimeoutStartSec", "5min"),
             // The launcher's "there is no pod": a drop-in's Restart= does not bring an app back without its pod.
             ("RestartPreventExitStatus", "253"),
             ("ExecStart", try UnitEscaping.execLine(launcher, ["app"] + common + [runtime])),
-            // It only writes a record: outside of the app's sandbox, whose setting-up takes longer than that.
-            ("ExecStopPost", "+" + (try UnitEscaping.execLine(launcher, ["ended"] + common))),
         ]
+        if isMachine { return settings }
+        // It only writes a record: outside of the app's sandbox, whose setting-up takes longer than that.
+        return settings + [("ExecStopPost", "+" + (try UnitEscaping.execLine(launcher, ["ended"] + common)))]
     }
 
     private func killSignal(_ app: AppPlan) throws -> String {

@@ -32,16 +32,39 @@ extension PodPlan {
     /// - Throws: ``RktError`` when the app cannot be expressed.
     public func filterConfiguration(for app: AppPlan) throws -> [UInt8]? {
         guard stage1 == .nspawn, app.filtersSystemCalls else { return nil }
-        var bundle = RuntimeBundle(app: app, pod: self, architecture: .current)
-        // The host's root as a container's: the runtime gives up when it comes to that.
-        bundle.process.args = ["/usr/bin/true"]
-        bundle.process.cwd = "/"
-        bundle.process.user = RuntimeBundle.Process.User(uid: 0, gid: 0, additionalGids: [])
-        bundle.root = RuntimeBundle.Root(path: "/", readonly: true)
-        bundle.mounts = []
-        bundle.linux.namespaces = [RuntimeBundle.Linux.Namespace(type: "mount")]
-        bundle.linux.maskedPaths = []
-        bundle.linux.readonlyPaths = []
+        return try Self.compiling(SeccompProfile(capabilities: app.capabilities, architecture: .current))
+    }
+
+    /// The same with the filter for all of a machine: the same text for every pod, as it is compiled once for all of them.
+    ///
+    /// - Returns: The JSON; nil where the pod is no machine.
+    /// - Throws: ``RktError`` when it cannot be expressed.
+    public func machineFilterConfiguration() throws -> [UInt8]? {
+        guard stage1 == .nspawn else { return nil }
+        return try Self.compiling(SeccompProfile(forMachineOn: .current))
+    }
+
+    private static func compiling(_ filter: SeccompProfile) throws -> [UInt8] {
+        let nobody = RuntimeBundle.Process.Capabilities(bounding: [], effective: [], permitted: [])
+        let bundle = RuntimeBundle(
+            process: RuntimeBundle.Process(
+                user: RuntimeBundle.Process.User(uid: 0, gid: 0, additionalGids: []),
+                args: ["/usr/bin/true"],
+                env: [],
+                cwd: "/",
+                capabilities: nobody,
+                noNewPrivileges: true
+            ),
+            // The host's root as a container's: the runtime gives up when it comes to that.
+            root: RuntimeBundle.Root(path: "/", readonly: true),
+            mounts: [],
+            linux: RuntimeBundle.Linux(
+                namespaces: [RuntimeBundle.Linux.Namespace(type: "mount")],
+                maskedPaths: [],
+                readonlyPaths: [],
+                seccomp: filter
+            )
+        )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(bundle))
@@ -108,7 +131,9 @@ struct RuntimeBundle: Encodable {
     var root: Root
     var mounts: [Mount]
     var linux: Linux
+}
 
+extension RuntimeBundle {
     init(app: AppPlan, pod: PodPlan, architecture: MachineArchitecture) {
         // Neither inheritable nor ambient ones: an app that is not root has none until it executes a file that gives
         // some, and the kernel takes the other two sets from it when it starts.

@@ -55,6 +55,31 @@ struct SeccompProfile: Encodable {
         syscalls.append(Rule(names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: Self.noSuchCall))
     }
 
+    /// Makes the filter for all of a pod that is a machine: what no list has does not exist.
+    ///
+    /// - Parameter architecture: The machine's.
+    init(forMachineOn architecture: MachineArchitecture) {
+        // A call of the third kind that x86 has is refused too, instead of the caller's end.
+        architectures = architecture.seccompNames + (architecture == .x86 ? ["SCMP_ARCH_X32"] : [])
+        defaultErrnoRet = Self.noSuchCall
+        let isNetlink = Rule.Argument(index: 0, value: Self.netlinkSockets, op: "SCMP_CMP_EQ")
+        let isOther = Rule.Argument(index: 0, value: Self.netlinkSockets, op: "SCMP_CMP_NE")
+        let isAudit = Rule.Argument(index: 2, value: Self.auditProtocol, op: "SCMP_CMP_EQ")
+        let isNoAudit = Rule.Argument(index: 2, value: Self.auditProtocol, op: "SCMP_CMP_NE")
+        syscalls = [
+            Rule(names: MachineSystemCalls.allowed),
+            Rule(names: MachineSystemCalls.refused, action: "SCMP_ACT_ERRNO", errnoRet: 1),
+            Rule(names: ["socket"], args: [isOther]),
+            Rule(names: ["socket"], args: [isNetlink, isNoAudit]),
+            // Audit is the host's: programs take this for a kernel without.
+            Rule(names: ["socket"], action: "SCMP_ACT_ERRNO", errnoRet: Self.noSuchFamily, args: [isNetlink, isAudit]),
+        ]
+    }
+
+    private static let netlinkSockets: UInt64 = 16
+    private static let auditProtocol: UInt64 = 9
+    private static let noSuchFamily: UInt32 = 97
+
     /// All families but the kernel's cryptography, a frequent way to its flaws, and the hypervisor's sockets, which no
     /// network namespace holds back.
     private static var sockets: [Rule] {

@@ -1,6 +1,6 @@
 import CMusl
 
-/// ExecStopPost= of an app's unit: records the app's end for the pod, unless the app is about to be restarted.
+/// ExecStopPost= of an app's unit on the host: records the app's end for the pod, unless the app is about to be restarted.
 ///
 /// Arguments: UUID APP DATA-DIRECTORY. systemd says how the app ended: SERVICE_RESULT, EXIT_CODE, EXIT_STATUS.
 enum AppEnd {
@@ -13,15 +13,10 @@ enum AppEnd {
         // Without records the pod has not come to run: nothing to tell.
         guard let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY) else { _exit(0) }
 
-        RuntimeContainer.removeState(Text(uuid) + "-" + app, isInMachine: place.isMachine)
+        RuntimeContainer.removeState(of: Text(uuid) + "-" + app)
         let code = exitCode()
-        // A machine ends by itself behind the last of its apps, and one that is started again takes its record back.
-        if place.isMachine, hasEndedWell {
-            EndRecords.record(in: pod, status, app: Text(app), code, isFailure: false)
-            _exit(0)
-        }
         let stopping = exists(in: pod, Text(PodState.stopping))
-        let outlook = stopping ? nil : UnitOutlook(of: place.unit(Text(app)), code: code, isInMachine: place.isMachine)
+        let outlook = stopping ? nil : UnitOutlook(of: place.unit(Text(app)), code: code)
         if outlook?.willRestart == true {
             // Unless systemd changes its mind: then that is how it ended.
             EndRecords.note(in: status, app: app, code)
@@ -30,15 +25,6 @@ enum AppEnd {
 
         let failed = hasFailed(outlook, code: code)
         EndRecords.record(in: pod, status, app: Text(app), code, isFailure: failed)
-        if place.isMachine {
-            // While others are still to be started, the last of them sees to it: it looks at the record after it has made
-            // its mark, so that one of the two does.
-            if failed, !stopping, outlook?.isMachineStopping == false, PodState.areAllStarted(pod) {
-                MachineEnd.request(outlook?.systemd, status: PodState.exitStatus(pod))
-            }
-            _exit(0)
-        }
-
         // The pod ends when an app fails. While it starts, pod-start sees to that: it looks at the record after
         // it has removed the mark, so that one of the two does.
         if failed, !stopping, !exists(in: pod, Text("starting")), !PodState.allEnded(pod) {
@@ -47,25 +33,16 @@ enum AppEnd {
         _exit(0)
     }
 
-    /// Whether the app has ended by itself, and with a status that is none of a failure.
-    private static var hasEndedWell: Bool {
-        let result = getenv("SERVICE_RESULT").map { equal($0, "success") } ?? false
-        return result && getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
-    }
-
     /// Whether the end is a failure of the pod's. While the pod is being stopped (no outlook) apps end as they do, if they
     /// end in time.
     private static func hasFailed(_ outlook: UnitOutlook?, code: Int32) -> Bool {
         guard let outlook else { return getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false }
-        guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else {
-            // A machine that goes down takes its apps with it, as a pod does that is being stopped.
-            return !outlook.isMachineStopping || getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false
-        }
+        guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else { return true }
         // For systemd these signals are a good end; for a pod only when they are how a unit is stopped. Others are one
         // where the unit has been told so (SuccessExitStatus=).
         let killed = getenv("EXIT_CODE").map { equal($0, "killed") } ?? false
         let clean = [SIGHUP, SIGINT, SIGPIPE, SIGTERM]
-        return killed && clean.contains(code) && !outlook.isAskedToStop && !outlook.isMachineStopping
+        return killed && clean.contains(code) && !outlook.isAskedToStop
     }
 
     /// The exit status of the unit's main process as the reference counts it: the number of the signal that killed it, if

@@ -16,13 +16,11 @@ enum AppLauncher {
         // What systemd keeps while the unit is up.
         var kept: Int32?
         if place.isMachine {
-            check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
-            check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+            leaveMounts()
         } else {
             let configuration = PodConfiguration(in: pod)
             let namespaces = PodNamespaces.open(pod, uuid: uuid, configuration: configuration)
-            check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
-            check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+            leaveMounts()
             namespaces.bind()
             let isTemporary = exists(in: pod, Text("temporary"))
             let hostname = Text(configuration.value("Hostname"))
@@ -34,7 +32,10 @@ enum AppLauncher {
         // An app that is started again has not ended.
         let status = openFile(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)
         let record = Text(arguments[1])
-        _ = (Text(".") + record).withCString { to in record.withCString { renameat(status, $0, status, to) } }
+        EndRecords.takeBack(in: status, app: record)
+        if place.isMachine {
+            Role.beforeFailure = { code in recordFailure(in: pod, status, app: record, unit: place.unit(record), code) }
+        }
         let app = RuntimeContainer(
             runtime: arguments[3],
             bundle: appPath,
@@ -51,19 +52,40 @@ enum AppLauncher {
         } else {
             Notify.send(handOver)
         }
+        Role.beforeFailure = nil
         if place.isMachine { writeFile(in: status, Text(PodState.started) + record, Text(""), mode: 0o640) }
         app.start()
         guardian.dismiss()
-        if place.isMachine { endWithEarlier(pod) }
+        // Where another app has failed while this one was still to be started, the end was left to the last to start.
+        if place.isMachine { endMachineIfFailed(pod) }
         _exit(0)
     }
 
-    /// Where another app has failed while this one was still to be started, the machine's end was left to the last to start.
-    private static func endWithEarlier(_ pod: Int32) {
+    /// Goes to a mount namespace of its own: what the runtime mounts must not come to anybody else, not even for a moment.
+    private static func leaveMounts() {
+        check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
+        check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
+    }
+
+    /// Records in a machine that the app could not be started, and ends that, before its systemd hears of it and says that
+    /// the machine has come up. Where the app would be started again, what watches the apps sees to it.
+    private static func recordFailure(in pod: Int32, _ status: Int32, app: Text, unit: Text, _ code: Int32) {
+        guard let systemd = BusConnection.systemd() else { return }
+        let answers = ["Restart", "RestartForceExitStatus"].map { (name: StaticString) in
+            systemd.send(BusCall.property(SystemdUnit.path(unit), "org.freedesktop.systemd1.Service", name))
+        }.map { systemd.answer(to: $0, patience: 25_000) }
+        guard let policy = answers[0].flatMap(SystemdUnit.string), equal(policy, "no"), let forced = answers[1],
+            !SystemdUnit.has(forced, code, isExit: true)
+        else { return }
+        EndRecords.record(in: pod, status, app: app, code, isFailure: !exists(in: pod, Text(PodState.stopping)))
+        endMachineIfFailed(pod, systemd)
+    }
+
+    private static func endMachineIfFailed(_ pod: Int32, _ systemd: BusConnection? = nil) {
         guard exists(in: pod, Text("status/EXIT")), !exists(in: pod, Text(PodState.stopping)),
             PodState.areAllStarted(pod)
         else { return }
-        MachineEnd.request(nil, status: PodState.exitStatus(pod))
+        MachineEnd.request(systemd, status: PodState.exitStatus(pod))
     }
 
     /// Lets go of the root of the app's last life, which systemd keeps (FDSTORE=1) and hands to the next one.

@@ -305,6 +305,9 @@ struct BusMessage {
 
     var isError: Bool { kind == 3 }
 
+    /// Whether it is a signal of a unit's object.
+    func isSignal(of unit: Text) -> Bool { kind == 4 && path.equals(unit) }
+
     /// Whether it is a signal of systemd's manager. The sender is to be looked at, too.
     func isManagerSignal(_ name: StaticString) -> Bool {
         kind == 4 && member.equals(name) && path.equals("/org/freedesktop/systemd1")

@@ -74,6 +74,12 @@ struct BusReader {
         return value
     }
 
+    mutating func longNumber() -> UInt64? {
+        align(8)
+        guard let low = number(), let high = number() else { return nil }
+        return UInt64(low) | UInt64(high) << 32
+    }
+
     /// A string or an object path.
     mutating func string() -> ArraySlice<UInt8>? {
         guard let length = number() else { return nil }

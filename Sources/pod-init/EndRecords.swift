@@ -24,6 +24,11 @@ enum EndRecords {
         PodState.wakeInit(pod)
     }
 
+    /// Takes the record of an app's end back: it has been started again.
+    static func takeBack(in status: Int32, app: Text) {
+        _ = (Text(".") + app).withCString { to in app.withCString { renameat(status, $0, status, to) } }
+    }
+
     /// Notes how an app has ended that is about to be started again.
     static func note(in status: Int32, app: UnsafePointer<CChar>, _ code: Int32) {
         write(in: status, Text(".") + app, code)

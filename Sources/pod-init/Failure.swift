@@ -14,14 +14,15 @@ enum ExitStatus {
 enum Role {
     /// Its name in messages.
     nonisolated(unsafe) static var name: StaticString = "pod-init"
-    /// What is to be done before it ends by a failure.
-    nonisolated(unsafe) static var beforeFailure: (() -> Void)?
+    /// What is to be done before it ends by a failure, with that exit status.
+    nonisolated(unsafe) static var beforeFailure: ((Int32) -> Void)?
 
-    fileprivate static func end(_ status: Int32) -> Never {
+    /// Ends the program by a failure that has been reported.
+    static func end(_ status: Int32) -> Never {
         let cleanUp = beforeFailure
         // It may fail, too.
         beforeFailure = nil
-        cleanUp?()
+        cleanUp?(status)
         _exit(status)
     }
 }

@@ -5,9 +5,12 @@ enum MachineEnd {
     /// - Parameters:
     ///   - systemd: A connection to it.
     ///   - status: With which it is to end.
-    static func request(_ systemd: BusConnection?, status: Int32) {
+    /// - Returns: Whether it will.
+    @discardableResult
+    static func request(_ systemd: BusConnection?, status: Int32) -> Bool {
         guard let systemd = systemd ?? BusConnection.systemd() else {
-            return report(Text("cannot reach the machine's systemd"))
+            report(Text("cannot reach the machine's systemd"))
+            return false
         }
         var code = BusCall.manager("SetExitCode")
         code.body.raw([UInt8(truncatingIfNeeded: status)])
@@ -17,8 +20,10 @@ enum MachineEnd {
         start.add(Text("replace-irreversibly"))
         let call = systemd.send(start.with(signature: "ss"))
         guard let answer = systemd.answer(to: call, patience: 25_000) else {
-            return report(Text("the machine's systemd does not answer"))
+            report(Text("the machine's systemd does not answer"))
+            return false
         }
         if answer.isError { report(Text("ending the machine: ") + answer.reason) }
+        return !answer.isError
     }
 }

@@ -28,11 +28,13 @@ struct MachineRoot {
         // What machined binds into the machine comes by the host's mounts.
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
         let filters = compiledFilters()
+        let ownFilter = MachineFilter.compiled(for: pod, configuration)
         mountMemory(on: root, "mode=755")
         make_files_as(base, base)
         makeTree()
         HostFiles("machine-files", of: pod).install(to: root)
         for (name, content) in filters { keepFilter(name, content) }
+        if let ownFilter { keepOwn(ownFilter) }
         let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
         for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
         make_files_as(0, 0)
@@ -62,8 +64,8 @@ struct MachineRoot {
     /// which takes as long as all else that the runtime does.
     private func compiledFilters() -> [(Text, [UInt8])] {
         let path = Text(RuntimeContainer.stateDirectory) + RuntimeContainer.filters
-        var found = read(path)
-        if found.isEmpty, exists(in: pod.directory, Text("filter")) {
+        // The directory alone is what a runtime leaves that keeps none.
+        if !exists(in: AT_FDCWD, path), exists(in: pod.directory, Text("filter")) {
             Text(configuration.value("Runtime")).withCString { runtime in
                 RuntimeContainer(
                     runtime: runtime,
@@ -72,9 +74,11 @@ struct MachineRoot {
                     isInMachine: false
                 ).compileFilter()
             }
-            found = read(path)
+            for name in ["", "/.cache", "/.cache/seccomp"] as [StaticString] {
+                makeDirectory(Text(RuntimeContainer.stateDirectory) + name, mode: 0o700)
+            }
         }
-        return found
+        return read(path)
     }
 
     private func read(_ path: Text) -> [(Text, [UInt8])] {
@@ -85,6 +89,12 @@ struct MachineRoot {
             if found.count < 16, let content = contents(in: directory, name) { found.append((name, content)) }
         }
         return found
+    }
+
+    private func keepOwn(_ content: [UInt8]) {
+        let directory = openFile(root + "/rkt", O_RDONLY | O_DIRECTORY)
+        makeFile(in: directory, Text("filter"), content)
+        _ = close(directory)
     }
 
     private func keepFilter(_ name: Text, _ content: [UInt8]) {

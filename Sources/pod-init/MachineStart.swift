@@ -91,7 +91,7 @@ struct MachineStart {
         }
         process = held
         let machine = process
-        Role.beforeFailure = { _ = signal_process(machine, SIGKILL) }
+        Role.beforeFailure = { _ in _ = signal_process(machine, SIGKILL) }
         if foreground == nil {
             // systemd-nspawn makes two cgroups below the unit's, which takes no processes where resources are controlled.
             _ = Cgroup.enterChild(Text("start"))

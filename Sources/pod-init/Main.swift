@@ -1,10 +1,11 @@
 import CMusl
 
-// One program with eight short lives, told apart by the first argument, so that one small file is in memory once:
+// One program with nine lives, told apart by the first argument, so that one small file is in memory once:
 //
 //   start   makes a pod run                          (ExecStart= of pod@.service)
 //   pod     PID 1 of a pod                           (started by `start`)
 //   machine becomes the systemd of a pod             (PID 1 of a machine, started by systemd-nspawn)
+//   watch   records the ends of a machine's apps    (ExecStart= of a machine's rkt-ends.service)
 //   app     launcher of an app                       (ExecStart= of the app's unit)
 //   ended   records the end of an app                (ExecStopPost= of the app's unit)
 //   stop    stops what is left of a pod              (ExecStop= of pod@.service)
@@ -22,6 +23,7 @@ func podInitMain(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutable
     if equal(mode, "start") { PodStart.run(words) }
     if equal(mode, "pod") { PodInit.run(words) }
     if equal(mode, "machine") { Nspawn.becomeSystemd(words) }
+    if equal(mode, "watch") { MachineWatch.run() }
     if equal(mode, "app") { AppLauncher.run(words) }
     if equal(mode, "ended") { AppEnd.run(words) }
     if equal(mode, "stop") { PodStop.run(words) }

@@ -23,7 +23,7 @@ struct Nspawn {
     /// - Parameter address: The socket on which it tells how far it is.
     func become(notifying address: Text) -> Never {
         let program: StaticString = "/usr/bin/systemd-nspawn"
-        var arguments: [UnsafeMutablePointer<CChar>?] = ([Text("systemd-nspawn")] + options() + Self.payload)
+        var arguments: [UnsafeMutablePointer<CChar>?] = ([Text("systemd-nspawn")] + options() + payload)
             .map { $0.leaked() }
         arguments.append(nil)
         var environment: [UnsafeMutablePointer<CChar>?] = [
@@ -34,6 +34,10 @@ struct Nspawn {
             // The tree is ours alone.
             Text("SYSTEMD_NSPAWN_LOCK=0").leaked(),
         ]
+        // It has been compiled before: see `MachineFilter`.
+        if hasFilter {
+            environment.append(Text("SYSTEMD_SECCOMP=0").leaked())
+        }
         // Its words for who watches it are for the journal; below a command they are that one's.
         if isForeground { environment.append(Text("SYSTEMD_LOG_LEVEL=warning").leaked()) }
         environment.append(nil)
@@ -76,16 +80,24 @@ struct Nspawn {
 
     /// What it executes as PID 1, instead of what it would find by `--boot`, and what that hands to systemd, as if on a
     /// kernel's command line.
-    private static let payload = [
-        Text("/rkt/pod-init"), Text("machine"), Text("systemd.show_status=0"), Text("systemd.log_target=journal"),
-    ]
+    private var payload: [Text] {
+        [
+            Text("/rkt/pod-init"), Text("machine"), Text(hasFilter ? Self.filtered : "-"),
+            Text("systemd.show_status=0"), Text("systemd.log_target=journal"),
+        ]
+    }
+
+    /// Whether the machine's first process puts a filter of system calls into force, and not systemd-nspawn.
+    private var hasFilter: Bool { exists(in: AT_FDCWD, pod.path + "/rootfs" + MachineFilter.path) }
+    private static let filtered: StaticString = "filtered"
 
     /// Becomes the machine's systemd, which the kernel kills with systemd-nspawn, its parent: nobody would hold the machine
     /// any more.
     static func becomeSystemd(_ words: [UnsafePointer<CChar>]) -> Never {
         check(set_process_option(PR_SET_PDEATHSIG, UInt(SIGKILL)), Text("asking for the end of systemd-nspawn"))
+        if let word = words.first, equal(word, Self.filtered) { MachineFilter.apply() }
         var arguments: [UnsafeMutablePointer<CChar>?] = [Text("/usr/lib/systemd/systemd").leaked()]
-        for word in words { arguments.append(Text(word).leaked()) }
+        for word in words.dropFirst() { arguments.append(Text(word).leaked()) }
         arguments.append(nil)
         // systemd-nspawn adds a locale of its own for what is no systemd.
         _ = unsetenv("LANG")

@@ -17,7 +17,7 @@ enum PodStart {
         var clock = StageClock()
         let pod = PodRecords.take(uuid)
         let termination = blockTermination()
-        Role.beforeFailure = { giveUp(pod) }
+        Role.beforeFailure = { _ in giveUp(pod) }
 
         pod.refuseIfOutlived()
         let configuration = PodConfiguration(in: pod.directory)

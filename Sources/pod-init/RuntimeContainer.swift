@@ -22,9 +22,13 @@ struct RuntimeContainer {
     ///
     /// - Returns: The process.
     func create() -> Int32 {
-        // What a container of the same name left that was killed half-way.
         if exists(in: AT_FDCWD, state + "/" + id) {
-            _ = run([Text("delete"), Text("--force"), id])
+            // What the app's last life left in a machine; elsewhere what a container left that was killed half-way.
+            if isInMachine {
+                Self.removeState(of: id, in: state)
+            } else {
+                _ = run([Text("delete"), Text("--force"), id])
+            }
         }
         // In memory, and only until it has been read.
         makeDirectory(Text("/run/rkt"))
@@ -34,7 +38,7 @@ struct RuntimeContainer {
         var words = [Text("create"), Text("--bundle"), bundle, Text("--pid-file"), pidFile]
         // systemd-nspawn lets nobody have keyrings, which are the host's.
         if isInMachine { words.append(Text("--no-new-keyring")) }
-        guard run(words + [id]) == 0 else { _exit(ExitStatus.exec) }
+        guard run(words + [id]) == 0 else { Role.end(ExitStatus.exec) }
         guard let main = contents(pidFile, limit: 64).flatMap({ parseNumber($0) }), main > 1 else {
             refuse(Text("the OCI runtime did not say which process app ") + id + " is")
         }
@@ -62,8 +66,8 @@ struct RuntimeContainer {
 
     /// Removes what the runtime knows of a container that has ended. The directory is flat and ours; the runtime's own
     /// `delete` would look for a cgroup and processes, which systemd has seen to.
-    static func removeState(_ id: Text, isInMachine: Bool) {
-        let path = Text(isInMachine ? machineStateDirectory : stateDirectory) + "/" + id
+    static func removeState(of id: Text, in state: Text = Text(stateDirectory)) {
+        let path = state + "/" + id
         guard let directory = openIfThere(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return }
         guard let stream = fdopendir(directory) else { return }
         while let entry = readdir(stream) {
@@ -86,22 +90,24 @@ struct RuntimeContainer {
     }
 
     /// Has the runtime compile a filter, by running a bundle that is good for nothing else.
-    func compileFilter() {
+    ///
+    /// - Parameter place: The runtime's state, beside which it keeps the filter; nil for that of all apps.
+    func compileFilter(in place: Text? = nil) {
         guard isCrun else { return }
         makeDirectory(Text("/run/rkt"))
         // It fails, having compiled: nobody need know.
         let standardError = duplicate(2, 3)
         let nothing = openFile(Text("/dev/null"), O_WRONLY)
         _ = dup2(nothing, 2)
-        _ = run([Text("run"), Text("--bundle"), bundle, id])
+        _ = run([Text("run"), Text("--bundle"), bundle, id], state: place)
         _ = dup2(standardError, 2)
         _ = close(nothing)
         _ = close(standardError)
     }
 
-    private func run(_ words: [Text]) -> Int32 {
+    private func run(_ words: [Text], state place: Text? = nil) -> Int32 {
         var vector: [UnsafeMutablePointer<CChar>?] = [
-            Text(runtime).leaked(), Text("--root").leaked(), state.leaked(),
+            Text(runtime).leaked(), Text("--root").leaked(), (place ?? state).leaked(),
             Text("--cgroup-manager=disabled").leaked(),
         ]
         for word in words { vector.append(word.leaked()) }

@@ -10,7 +10,7 @@ enum Stage1Start {
         termination: Int32
     ) -> Never {
         // Nothing else runs yet.
-        Role.beforeFailure = { pod.startIsOver() }
+        Role.beforeFailure = { _ in pod.startIsOver() }
         let isTemporary = exists(in: pod.directory, Text("temporary"))
         let stage1 = Stage1Root(pod.path, configuration)
         guard let program = stage1.program("Stage1Run") else { refuse(Text("runtime-config does not say Stage1Run")) }

@@ -6,10 +6,6 @@ struct UnitOutlook {
     private(set) var willRestart = false
     /// Whether somebody has asked systemd to stop just this unit.
     private(set) var isAskedToStop = false
-    /// Whether the machine that this systemd runs is going down; the host's is not asked.
-    private(set) var isMachineStopping = false
-    /// The connection by which systemd was asked.
-    private(set) var systemd: BusConnection?
 
     private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
     private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
@@ -19,30 +15,20 @@ struct UnitOutlook {
     /// - Parameters:
     ///   - unit: The unit.
     ///   - code: The exit status or the number of the signal with which its main process ended.
-    ///   - isInMachine: Whether the systemd is that of a pod: it is asked directly, as its bus is not for this to start.
-    init(of unit: Text, code: Int32, isInMachine: Bool) {
+    init(of unit: Text, code: Int32) {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
-        let shutdown = SystemdUnit.path(Text("shutdown.target"))
         let questions = [
             BusCall.property(path, Self.unitInterface, "Job"),
             BusCall.property(path, Self.serviceInterface, "Restart"),
             BusCall.property(path, Self.serviceInterface, "RestartPreventExitStatus"),
             BusCall.property(path, Self.serviceInterface, "RestartForceExitStatus"),
-            // Whether the systemd of a machine is about to end; its own word for that comes only after it has booted.
-            BusCall.property(shutdown, Self.unitInterface, "ActiveState"),
-            BusCall.property(shutdown, Self.unitInterface, "Job"),
         ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
-        let bus = isInMachine ? nil : BusConnection.systemBus(patience: Self.patience)
+        let bus = BusConnection.systemBus(patience: Self.patience)
         guard let (connection, asked) = Self.ask(bus, questions) ?? Self.ask(BusConnection.systemd(), questions) else {
             return
-        }
-        systemd = connection
-        if isInMachine {
-            let isShut = asked[4].flatMap(SystemdUnit.string).map { equal($0, "active") } ?? false
-            isMachineStopping = isShut || asked[5].flatMap(SystemdUnit.job) != nil
         }
         guard let job = asked[0].flatMap(SystemdUnit.job) else {
             let isExit = getenv("EXIT_CODE").map { equal($0, "exited") } ?? false
@@ -134,6 +120,14 @@ enum SystemdUnit {
         var reader = BusReader(answer.body)
         guard let type = reader.signature(), equal(type, "s") else { return nil }
         return reader.string()
+    }
+
+    /// A property that is a number, of the types that are asked for: times and what a process ended with.
+    static func number(_ answer: BusMessage) -> UInt64? {
+        var reader = BusReader(answer.body)
+        guard let type = reader.signature() else { return nil }
+        if equal(type, "i") { return reader.number().map { UInt64($0) } }
+        return equal(type, "t") ? reader.longNumber() : nil
     }
 
     /// Whether a property of type (aiai), exit statuses and signals, has one.

@@ -240,6 +240,22 @@ case_machine_that_executes_itself_anew() {
     expect_equal 0 "$(app_status one)" 'status of the app'
 }
 
+case_processes_are_in_the_cgroups_of_their_units() {
+    local number name place
+    for number in 1 2 3 4 5; do
+        APP=()
+        for name in one two three four; do app "$name" "$LIVES"; done
+        start_pod
+        for name in one two three four; do wait_for_line ready "$name"; done
+        place=/sys/fs/cgroup$(machine_cgroup)
+        expect_equal 'four.service one.service three.service two.service' \
+            "$(find "$place/apps.slice" -mindepth 1 -type d -printf '%P\n' | sort | paste -sd' ')" "cgroups of pod number $number"
+        expect_equal 0 "$(systemctl -M "rkt-$UUID" show --property=NRestarts --value systemd-journald.service)" \
+            "restarts of journald in pod number $number"
+        rkt stop --force "$UUID" >/dev/null
+    done
+}
+
 case_kill_of_the_machines_systemd() {
     start_living_pod
     kill -KILL "$(leader_of)"
@@ -259,6 +275,175 @@ case_kill_of_nspawn() {
     expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
     expect_equal '' "$(machinectl list --no-legend)" 'machines'
     expect_equal '' "$(pgrep -x sleep || true)" 'processes'
+}
+
+# What becomes of calls that are the host's own, made by root in the machine: `NAME ERRNO`. Their arguments are such that
+# the kernel has another answer.
+calls_in_machine() {
+    # Numbers of x86-64.
+    in_machine perl -e '
+        my %calls = (
+            "add_key", [248, 0, 0, 0, 0, 0], "keyctl", [250, 9999], "request_key", [249, 0, 0, 0, 0], "bpf", [321, 999, 0, 0],
+            "perf_event_open", [298, 0, 0, 0, 0, 0], "open_by_handle_at", [304, -1, 0, 0], "swapon", [167, 0, 0],
+            "fanotify_init", [300, 0xffffffff, 0], "pidfd_getfd", [438, -1, -1, 0], "sysfs", [139, 999], "ustat", [136, 0, 0],
+            "modify_ldt", [154, 0, 0, 0], "pkey_alloc", [330, 0, 999], "memfd_secret", [447, 999],
+            "fanotify_mark", [301, -1, 0, 0, 0, 0], "x32_getpid", [0x40000000 + 39],
+            "init_module", [175, 0, 0, 0], "socket_audit", [41, 16, 3, 9], "no_such_call", [4321],
+        );
+        for my $name (sort keys %calls) {
+            $! = 0;
+            syscall($calls{$name}[0], map { $_ + 0 } @{$calls{$name}}[1 .. $#{$calls{$name}}]);
+            print $name, " ", $! + 0, "\n";
+        }'
+}
+
+# As systemd-nspawn's own filter has it, but for keys, which that of 262 allows: what is refused, and what does not exist.
+readonly CALLS_REFUSED='add_key 1 bpf 1 fanotify_init 1 fanotify_mark 1 init_module 1 keyctl 1 memfd_secret 1 modify_ldt 1 no_such_call 38 open_by_handle_at 1 perf_event_open 1 pidfd_getfd 1 pkey_alloc 1 request_key 1 socket_audit 97 swapon 1 sysfs 1 ustat 1 x32_getpid 38'
+
+without_keys() { sed -E 's/(add_key|keyctl|request_key) [0-9]+ //g'; }
+
+case_calls_of_the_host_are_refused() {
+    [[ $(uname -m) == x86_64 ]] || skip 'the numbers of system calls here are those of x86-64'
+    APP=()
+    app other true --environment=WORD=other
+    run_pod >/dev/null
+    APP=()
+    start_living_pod
+    # Compiled once, whatever the apps.
+    expect_equal 1 "$(find /run/rkt/machine-filter -type f | wc -l)" 'filters that were compiled'
+    [[ -n $(find /run/rkt/machine-filter -type f -size +0) ]] || skip 'this crun keeps no compiled filters'
+    expect_equal "$CALLS_REFUSED" "$(calls_in_machine | paste -sd' ')" 'refused calls'
+    # Nothing that a systemd does for itself and for others.
+    expect_status 0 in_machine sh -c 'mount -t tmpfs x /mnt && umount /mnt && unshare --mount --pid --fork --ipc true'
+    # It is the filter that was compiled before, and the only one of the machine's first process.
+    [[ -e /proc/$(leader_of)/root/rkt/filter ]] || fail 'systemd-nspawn has compiled a filter of its own'
+    expect_equal 1 "$(sed -n 's/^Seccomp_filters:\t//p' "/proc/$(leader_of)/status")" 'filters'
+}
+
+# with_crun SCRIPT: starts a pod while the runtime is a script, in which $REAL is the runtime.
+with_crun() {
+    local runtime real=/usr/lib/rkt-test-crun status=0
+    runtime=$(readlink -f "$(command -v crun)")
+    # The machine has the host's /usr, with all that is mounted there.
+    cp "$runtime" "$real"
+    printf '#!/bin/sh\nREAL=%s\n%s\nexec "$REAL" "$@"\n' "$real" "$1" >"$WORK/crun"
+    chmod 755 "$WORK/crun"
+    mount --bind "$WORK/crun" "$runtime"
+    rm -rf /run/rkt/machine-filter
+    app one "$LIVES"
+    UUID=$(run_pod --detach) || status=$?
+    umount -l "$runtime"
+    rm -r "$real"
+    rm -rf /run/rkt/machine-filter
+    expect_equal 0 "$status" 'status of the start'
+}
+
+# The filter is systemd-nspawn's own.
+expect_own_filter() {
+    expect_equal "$(without_keys <<<"$CALLS_REFUSED")" "$(calls_in_machine | paste -sd' ' | without_keys)" 'refused calls'
+    [[ ! -e /proc/$(leader_of)/root/rkt/filter ]] || fail 'there is a filter'
+}
+
+case_filter_is_systemd_nspawns_where_none_can_be_compiled() {
+    [[ $(uname -m) == x86_64 ]] || skip 'the numbers of system calls here are those of x86-64'
+    with_crun 'case $* in *machine-filter*) exit 1 ;; esac'
+    expect_own_filter
+}
+
+case_filter_that_was_not_written_whole_is_none() {
+    [[ $(uname -m) == x86_64 ]] || skip 'the numbers of system calls here are those of x86-64'
+    # As on a disk that is full.
+    with_crun 'case $* in *machine-filter*) "$REAL" "$@"; find "$2/.cache" -type f -exec truncate -s 4096 {} +; exit 1 ;; esac'
+    expect_own_filter
+}
+
+# The process that watches the apps of the machine, as the host numbers it.
+watch_pid() { cat "$(cgroup_of_machine)/system.slice/rkt-ends.service/cgroup.procs"; }
+cgroup_of_machine() { echo "/sys/fs/cgroup$(machine_cgroup)"; }
+
+case_kill_of_what_watches_the_apps() {
+    app one "$LIVES"
+    app two 'trap "exit 3" USR1; echo ready; while :; do sleep 1000 & wait $!; done'
+    start_pod
+    wait_for_line ready two
+    local watch
+    watch=$(watch_pid)
+    # An end that it does not see: it is killed before it could look.
+    kill -STOP "$watch"
+    kill -USR1 "$(main_pid two)"
+    kill -KILL "$watch"
+    wait_for_end
+    expect_equal 3 "$(app_status two)" 'status of the app'
+    expect_equal 0 "$(app_status one)" 'status of the other app'
+    expect_equal failed "$(systemctl is-active "pod@$UUID" || true)" 'the unit'
+    expect_nothing_alive
+}
+
+case_what_watches_the_apps_cannot_be_stopped_by_hand() {
+    start_living_pod
+    ! systemctl -M "rkt-$UUID" stop rkt-ends 2>"$WORK/errors" || fail 'it was stopped'
+    expect_contains "$(<"$WORK/errors")" refused 'standard error'
+}
+
+case_app_that_is_not_started_ends_the_pod() {
+    app one "$LIVES"
+    app two "$LIVES"
+    UUID=$(RKT prepare "${STAGE1_FLAGS[@]}" "${APP[@]}")
+    # Another setting of the same length.
+    perl -0pi -e 's{(/two\.service\n(?:.*\n)*?)Documentation=man:rkt\(1\)}{$1ConditionPathExists=/xyz}' \
+        "$DATA/pods/prepared/$UUID/machine-files"
+    expect_status 254 rkt run-prepared "$UUID"
+    expect_equal 254 "$(app_status two)" 'status of the app'
+    expect_equal 0 "$(app_status one)" 'status of the other app'
+}
+
+case_kill_of_what_watches_the_apps_while_nothing_ends() {
+    start_living_pod
+    kill -KILL "$(watch_pid)"
+    expect_equal running "$(state_of)" state
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_app_that_is_started_again_has_not_ended() {
+    app one 'echo "life $(date +%s%N)"; trap "exit 0" TERM; while :; do sleep 1000 & wait $!; done'
+    app two "$LIVES"
+    start_pod
+    wait_for_line ready two
+    in_machine sh -c 'mkdir -p /run/systemd/system/one.service.d
+        printf "[Service]\nRestart=always\nRestartSec=0\n" >/run/systemd/system/one.service.d/again.conf'
+    systemctl -M "rkt-$UUID" daemon-reload
+    local number
+    for number in 2 3 4 5; do
+        kill -KILL "$(main_pid one)"
+        wait_for_line life one "$number"
+    done
+    expect_equal running "$(state_of)" state
+    expect_equal '' "$(app_status one)" 'status of the app'
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the app'
+}
+
+case_end_of_an_app_is_recorded_while_others_live() {
+    app one "$LIVES"
+    app two 'echo life; exit 0'
+    start_pod
+    wait_for_line ready one
+    wait_for_status two
+    expect_equal running "$(state_of)" state
+    expect_equal '' "$(app_status one)" 'status of the one that lives'
+    systemctl -M "rkt-$UUID" start two
+    wait_for_line life two 2
+    wait_for_status two
+    expect_equal running "$(state_of)" state
+    expect_status 0 rkt stop "$UUID"
+    expect_equal 0 "$(app_status one)" 'status of the one that lived'
+}
+
+# Returns when the end of an app has been recorded.
+wait_for_status() {
+    local deadline=$((SECONDS + 60))
+    while [[ -z $(app_status "$1") ]]; do ((SECONDS < deadline)) || fail "no end of $1 is recorded"; done
 }
 
 case_settings_beside_and_in_an_image_change_nothing() {

@@ -47,6 +47,13 @@ import UnitGen
         try Fixtures.expect(others.joined(separator: "\n"), isIn: "nspawn.root")
     }
 
+    @Test func theFilterOfAMachineIsAsRecorded() throws {
+        let pod = try Samples.pod("nspawn")
+        let bytes = try #require(try pod.machineFilterConfiguration())
+        let lines = String(decoding: bytes, as: UTF8.self).replacing("\",\"", with: "\",\n\"")
+        try Fixtures.expect(lines + "\n", isIn: "machine-filter.json")
+    }
+
     @Test(arguments: Samples.names, [MachineArchitecture.x86, .arm])
     func bundlesAreAsRecorded(name: String, architecture: MachineArchitecture) throws {
         let pod = try Samples.pod(name)

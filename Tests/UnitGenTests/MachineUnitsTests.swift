@@ -59,9 +59,14 @@ import UnitGen
         let units = try Self.units(of: Samples.pod("nspawn", apps: apps))
         let text = try #require(units.first { $0.name == "default.target" }).text
         let target = try UnitFile(parsing: text)
-        #expect(target.values("Unit", "Wants") == ["one.service two.service systemd-journald.service dbus.socket"])
+        #expect(
+            target.values("Unit", "Wants")
+                == ["one.service two.service rkt-ends.service systemd-journald.service dbus.socket"]
+        )
         #expect(target.values("Unit", "After") == ["one.service two.service"])
-        #expect(Set(units.map(\.name)).isSuperset(of: ["one.service", "two.service"]))
+        // What watches the apps is up before them, and down after them.
+        let watch = try UnitFile(parsing: try #require(units.first { $0.name == "rkt-ends.service" }).text)
+        #expect(watch.values("Unit", "Before") == ["one.service two.service shutdown.target"])
     }
 
     @Test func anAppWithTheNameOfAUnitOfTheMachinesIsRefusedByName() throws {
@@ -93,5 +98,13 @@ import UnitGen
         var app = try Samples.app("nspawn")
         app.filtersSystemCalls = false
         #expect(try Samples.pod("nspawn", apps: [app]).filterConfiguration(for: app) == nil)
+        // That is the app's; the machine has its own all the same.
+        #expect(try Samples.pod("nspawn", apps: [app]).machineFilterConfiguration() != nil)
+    }
+
+    @Test(arguments: ["redis", "host", "fly"])
+    func aPodThatIsNoMachineHasNoFilterOfAMachine(name: String) throws {
+        let pod = try Samples.pod(name)
+        #expect(try pod.machineFilterConfiguration() == nil)
     }
 }

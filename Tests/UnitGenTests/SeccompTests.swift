@@ -39,6 +39,13 @@ import UnitGen
         return try #require(try JSONDecoder().decode(Bundle.self, from: Data(bytes)).linux.seccomp)
     }
 
+    private func machineFilter() throws -> Bundle.Linux.Seccomp {
+        let pod = try Samples.pod("nspawn")
+        let bytes = try #require(try pod.machineFilterConfiguration())
+        #expect(OCIRules.violations(in: try JSONDecoder().decode(JSONValue.self, from: Data(bytes))) == [])
+        return try #require(try JSONDecoder().decode(Bundle.self, from: Data(bytes)).linux.seccomp)
+    }
+
     /// What becomes of a call: the first argument decides where there is a condition. Nil when it is allowed.
     private func refusal(_ name: String, argument: UInt64 = 0, in filter: Bundle.Linux.Seccomp) -> Int? {
         for rule in filter.syscalls where rule.names.contains(name) {
@@ -131,5 +138,55 @@ import UnitGen
         let pod = try Samples.pod("fly")
         let bytes = try pod.runtimeConfiguration(for: pod.apps[0])
         #expect(try JSONDecoder().decode(Bundle.self, from: Data(bytes)).linux.seccomp == nil)
+    }
+
+    // MARK: Of a whole machine
+
+    /// What its systemd needs for itself and for containers.
+    @Test(arguments: [
+        "mount", "unshare", "setns", "pivot_root", "reboot", "clone3", "mount_setattr", "seccomp", "ptrace", "chroot",
+        "name_to_handle_at", "mlock", "io_uring_setup",
+    ])
+    func aMachineMayRunAWholeSystem(name: String) throws {
+        #expect(refusal(name, in: try machineFilter()) == nil)
+    }
+
+    @Test func whatAMachinesFilterDoesNotKnowDoesNotExist() throws {
+        #expect(refusal("no_such_call_yet", in: try machineFilter()) == 38)
+    }
+
+    @Test(arguments: [
+        "open_by_handle_at", "bpf", "keyctl", "add_key", "request_key", "perf_event_open", "kexec_load", "init_module",
+        "finit_module", "swapon", "settimeofday", "clock_settime", "acct", "syslog", "quotactl", "pidfd_getfd", "iopl",
+        "fanotify_init",
+    ])
+    func whatIsTheHostsIsRefusedInAMachine(name: String) throws {
+        #expect(refusal(name, in: try machineFilter()) == 1)
+    }
+
+    @Test func aMachineIsToldThatThereIsNoAudit() throws {
+        let rules = try machineFilter().syscalls.filter { $0.names == ["socket"] }
+        let refused = rules.filter { $0.action == "SCMP_ACT_ERRNO" }
+        #expect(refused.map(\.errnoRet) == [97])
+        // AF_NETLINK and NETLINK_AUDIT.
+        #expect(refused.first?.args?.map(\.value) == [16, 9])
+        #expect(rules.count == 3)
+    }
+
+    /// The machine's filter is above its apps', as systemd-nspawn's would be: what an app under `units` may and here may not.
+    @Test func aMachineRefusesItsAppsLittle() throws {
+        let machine = try machineFilter()
+        let apps = try filter([], .current)
+        let names = apps.syscalls.filter { $0.action == "SCMP_ACT_ALLOW" && $0.args == nil }.flatMap(\.names)
+        let refused = names.filter { refusal($0, in: machine) == 1 }
+        let known: Set = ["fanotify_mark", "memfd_secret", "modify_ldt", "pkey_alloc", "pkey_free", "pkey_mprotect"]
+        #expect(known.isSuperset(of: refused))
+    }
+
+    @Test func noCallIsBothAllowedAndRefusedInAMachine() throws {
+        var seen: Set<String> = []
+        for rule in try machineFilter().syscalls where rule.names != ["socket"] {
+            for name in rule.names { #expect(seen.insert(name).inserted, "\(name)") }
+        }
     }
 }
