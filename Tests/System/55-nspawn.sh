@@ -394,7 +394,8 @@ case_app_that_is_not_started_ends_the_pod() {
         "$DATA/pods/prepared/$UUID/machine-files"
     expect_status 254 rkt run-prepared "$UUID"
     expect_equal 254 "$(app_status two)" 'status of the app'
-    expect_equal 0 "$(app_status one)" 'status of the other app'
+    # Which may not have come as far as to its trap.
+    [[ -n $(app_status one) ]] || fail 'the other app has no status'
 }
 
 case_kill_of_what_watches_the_apps_while_nothing_ends() {
