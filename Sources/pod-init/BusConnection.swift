@@ -126,6 +126,7 @@ final class BusConnection {
             pollfd(fd: fd, events: Int16(POLLIN), revents: 0),
             pollfd(fd: interruption?.fd ?? -1, events: Int16(POLLIN), revents: 0),
         ]
+        if patience < 0 { release_program() }
         let count = poll(&polled, 2, patience)
         if count < 0, __errno_location().pointee != EINTR { return nil }
         if count == 0 { return false }

@@ -123,6 +123,7 @@ enum PodInit {
                 pollfd(fd: endsPipe, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: gateIsOpen ? -1 : handedOverPipe, events: Int16(POLLIN), revents: 0),
             ]
+            release_program()
             _ = poll(&polled, 3, stopping ? 10_000 : -1)
             if polled[2].revents != 0 {
                 openGate()
