@@ -88,7 +88,7 @@ let package = Package(
         .target(
             name: "ImageFetch",
             dependencies: [
-                "Diagnostics", "ImageStore", "LinuxOS", "Manifests",
+                "CLinux", "Diagnostics", "ImageStore", "LinuxOS", "Manifests",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict
@@ -161,13 +161,14 @@ let package = Package(
         ),
         .testTarget(
             name: "ImageFetchTests",
-            dependencies: ["Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests"],
+            dependencies: ["CLinux", "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "PodsTests",
             dependencies: [
-                "Diagnostics", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests", "Pods", "TestSupport", "UnitGen",
+                "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests", "Pods", "TestSupport",
+                "UnitGen",
             ],
             swiftSettings: strict
         ),

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "Journal": "CSystemd LinuxOS",
     "SystemdClient": "DBusBridge LinuxOS",
     "ImageStore": "CArchive CLinux LinuxOS Manifests",
-    "ImageFetch": "ImageStore LinuxOS Manifests",
+    "ImageFetch": "CLinux ImageStore LinuxOS Manifests",
     "PodNetwork": "LinuxOS Manifests",
     "Pods": "CLinux ImageFetch ImageStore Journal LinuxOS Manifests PodNetwork SystemdClient UnitGen",
     # The command also reads the store's errors and the terminal; all work is in Pods.

@@ -6,7 +6,7 @@ internal import LinuxOS
 internal import Manifests
 
 /// Imports an image that lies in parts in a directory: an OCI layout, or what `docker save` writes.
-struct PartsImporter {
+struct PartsImporter: OCIContent {
     private let context: FetchContext
     private let parts: Directory
     /// Whether the parts are ours to move into the store, having been unpacked for that.
@@ -48,21 +48,10 @@ struct PartsImporter {
         }
         let name = "index.json of \(context.name)"
         let document = try OCI.Document(try parts.read("index.json", limit: limit), mediaType: nil, name: name)
-        guard case .index(var index) = document else { throw RktError(.invalidData, "\(name) is not an image index") }
+        guard case .index(let index) = document else { throw RktError(.invalidData, "\(name) is not an image index") }
 
-        var descriptor = try index.select(for: context.options.platform, reference: context.reference, name: name)
-        let names = descriptor.names.map(fullName)
-        // Indexes may hold indexes; no honest tool goes deeper than two.
-        for _ in 0..<8 {
-            let bytes = try read(descriptor)
-            let title = "\(descriptor.digest) of \(context.name)"
-            switch try OCI.Document(bytes, mediaType: descriptor.mediaType, name: title) {
-            case .manifest(let manifest): return try importImage(manifest, bytes, kind: .oci, names: names, title)
-            case .index(let inner): index = inner
-            }
-            descriptor = try index.select(for: context.options.platform, reference: nil, name: title)
-        }
-        throw RktError(.limitExceeded, "\(context.name) has indexes in indexes, more than 8 deep")
+        let descriptor = try index.select(for: context.options.platform, reference: context.reference, name: name)
+        return try OCIImporter(context, self).run(descriptor, names: descriptor.names.map(fullName))
     }
 
     /// A reference name as an image's: many tools write just a tag there, and the name is the file's.
@@ -74,59 +63,13 @@ struct PartsImporter {
         return stem.isEmpty ? reference : "\(stem):\(reference)"
     }
 
-    /// A document of the layout, verified before anybody parses it.
-    private func read(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
-        let name = "\(descriptor.digest) of \(context.name)"
-        let limit = context.work.store.limits.manifestBytes
-        guard descriptor.size <= limit else {
-            throw RktError(.limitExceeded, "\(name) is announced with \(descriptor.size) bytes, more than \(limit)")
-        }
-        let bytes = try parts.read(path(of: descriptor.digest), limit: limit)
-        guard bytes.count == descriptor.size else {
-            throw RktError(.digestMismatch, "\(name) has \(bytes.count) bytes, not \(descriptor.size)")
-        }
-        let found = try ContentHash.digest(descriptor.digest.algorithm, of: bytes)
-        guard found == descriptor.digest else { throw RktError(.digestMismatch, "\(name) has the digest \(found)") }
-        return bytes
+    func document(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
+        try parts.read(path(of: descriptor.digest), limit: context.work.store.limits.manifestBytes)
     }
+
+    func layer(_ descriptor: OCI.Descriptor) throws -> BlobSource { try source(path(of: descriptor.digest)) }
 
     private func path(of digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
-
-    private func importImage(
-        _ manifest: OCI.Manifest,
-        _ bytes: [UInt8],
-        kind: ImageRecord.Kind,
-        names: [String],
-        _ title: String
-    ) throws -> ImageRecord {
-        let configBytes = try read(manifest.config)
-        let image = try config(configBytes, layers: manifest.layers.count, "the configuration of \(title)")
-        let work = context.work
-        let promises = zip(manifest.layers, image.rootfs.diffIDs).map { layer, diffID in
-            ImageImport.Promise(
-                digest: layer.digest,
-                size: layer.size,
-                diffID: diffID,
-                mediaType: layer.mediaType,
-                name: "layer \(layer.digest) of \(context.name)"
-            )
-        }
-        let layers = try addLayers(promises) { promise in
-            try source(promise.digest.map(path(of:)) ?? "")
-        }
-        return try work.commit(
-            ImageRecord(
-                id: "sha256-\(try ContentHash.digest(.sha256, of: bytes).hex)",
-                kind: kind,
-                names: names,
-                manifest: try work.add(bytes),
-                config: try work.add(configBytes, manifest.config.digest.algorithm),
-                layers: layers,
-                documentBytes: Int64(bytes.count + configBytes.count),
-                verification: context.verification
-            )
-        )
-    }
 
     // MARK: Docker
 
@@ -136,7 +79,8 @@ struct PartsImporter {
         let images = try DockerSaveImage.parse(try parts.read("manifest.json", limit: limit), name: title)
         let entry = try select(images)
         let configBytes = try parts.read(entry.config, limit: limit)
-        let image = try config(
+        let importer = OCIImporter(context, self)
+        let image = try importer.config(
             configBytes,
             layers: entry.layers.count,
             "the configuration \(entry.config) of \(context.name)"
@@ -155,7 +99,7 @@ struct PartsImporter {
             )
         }
         let paths = Dictionary(numbered.map { ($0.1.name, $0.0) }) { first, _ in first }
-        let layers = try addLayers(numbered.map(\.1)) { promise in try source(paths[promise.name] ?? "") }
+        let layers = try importer.addLayers(numbered.map(\.1)) { promise in try source(paths[promise.name] ?? "") }
         let work = context.work
         let manifest = OCI.Manifest(
             config: OCI.Descriptor(
@@ -205,27 +149,7 @@ struct PartsImporter {
         return matches[0]
     }
 
-    // MARK: Shared
-
-    private func config(_ bytes: [UInt8], layers: Int, _ name: String) throws -> OCI.Image {
-        let image = try OCI.Image.parse(bytes, name: name)
-        guard image.rootfs.diffIDs.count == layers else {
-            throw RktError(
-                .invalidData,
-                "\(name) names \(image.rootfs.diffIDs.count) layers, the manifest \(layers)"
-            )
-        }
-        let platform = OCI.Platform(os: image.os, architecture: image.architecture, variant: image.variant)
-        guard context.options.platform.rank(of: platform) != nil else {
-            throw RktError(
-                .unsupported,
-                "\(context.name) is an image for \(platform), not for \(context.options.platform)"
-            )
-        }
-        // What cannot be understood now must not surface when a pod starts.
-        _ = try ImageConfig(image, name: name)
-        return image
-    }
+    // MARK: Files
 
     private func source(_ path: String) throws -> BlobSource {
         let status = try parts.status(of: path)
@@ -248,27 +172,5 @@ struct PartsImporter {
         let raw = file.rawValue
         try system("looking at \(path)") { fstat(raw, &status) }
         return status.st_nlink == 1
-    }
-
-    /// Adds all layers, several at once; one that the image has twice is read once.
-    private func addLayers(
-        _ promises: [ImageImport.Promise],
-        _ source: @escaping @Sendable (ImageImport.Promise) throws -> BlobSource
-    ) throws -> [ImageRecord.Layer] {
-        let work = context.work
-        var first: [String: Int] = [:]
-        var distinct: [ImageImport.Promise] = []
-        let places = promises.map { promise in
-            let key = "\(promise.diffID) \(promise.digest.map(\.description) ?? promise.name)"
-            if let place = first[key] { return place }
-            first[key] = distinct.count
-            distinct.append(promise)
-            return distinct.count - 1
-        }
-        let layers = try concurrently(distinct) { promise in
-            if let stored = work.stored(promise) { return stored }
-            return try work.addLayer(try source(promise), promise)
-        }
-        return places.map { layers[$0] }
     }
 }

@@ -178,9 +178,16 @@ package final class ContentStream {
         }
     }
 
-    /// The compression of a file, by its first bytes; the file's offset stays.
+    /// The compression of a file or a ``LocalStream``, by its first bytes, which stay to be read.
     package static func compression(of file: CInt, name: String) throws -> Compression {
         var first = [UInt8](repeating: 0, count: 8)
+        var status = stat()
+        try system("looking at \(name)") { fstat(file, &status) }
+        if status.st_mode & S_IFMT == S_IFSOCK {
+            let flags = CInt(MSG_PEEK | MSG_WAITALL)
+            let count = try system("reading \(name)") { recv(file, &first, 8, flags) }
+            return Compression(of: [UInt8](first[..<count]))
+        }
         let offset = try system("reading \(name)") { lseek(file, 0, SEEK_CUR) }
         let count = try system("reading \(name)") { pread(file, &first, 8, offset) }
         return Compression(of: [UInt8](first[..<count]))

@@ -11,10 +11,13 @@ package final class BlobSource: Sendable {
     package let file: OwnedFD
     /// Where it lies, when it may be moved from there instead of copied: nobody else can write to it.
     let owned: (directory: Directory, name: String)?
+    /// Throws what whoever writes the content has failed with, if it has; asked when all that came has been read.
+    let check: @Sendable () throws -> Void
 
-    /// A file that others own.
-    package init(_ file: consuming OwnedFD) {
+    /// A file that others own, or a stream (``LocalStream``).
+    package init(_ file: consuming OwnedFD, check: @escaping @Sendable () throws -> Void = {}) {
         self.file = file
+        self.check = check
         owned = nil
     }
 
@@ -22,6 +25,7 @@ package final class BlobSource: Sendable {
     package init(moving name: String, in directory: Directory) throws {
         file = try directory.open(name, flags: O_RDONLY | O_NOFOLLOW)
         owned = (directory, name)
+        check = {}
     }
 }
 
@@ -171,15 +175,23 @@ package final class ImageImport: Sendable {
             total: promise.size,
             progress: progress
         )
-        let result = try unpackWhile(
-            .layer,
-            promise.diffID,
-            name: name,
-            finishing: { result in
-                try ImageImport.check(result, promise)
+        let result: ContentStream.Result
+        do {
+            result = try unpackWhile(
+                .layer,
+                promise.diffID,
+                name: name,
+                finishing: { result in
+                    try source.check()
+                    try ImageImport.check(result, promise)
+                }
+            ) { sink in
+                try stream.run(compression, sink: sink)
             }
-        ) { sink in
-            try stream.run(compression, sink: sink)
+        } catch {
+            // What is cut off is damaged too, but that is not why.
+            try source.check()
+            throw error
         }
         if let copyName {
             try place(copyName, in: work.directory, as: result.digest)

@@ -51,6 +51,20 @@ extension ImageStore {
         return match
     }
 
+    /// Finds the image that a reference to a registry has led to, the last time.
+    ///
+    /// - Parameter reference: The reference; with a digest, its tag says nothing.
+    /// - Returns: The image's record; nil when there is none.
+    /// - Throws: ``RktError`` when the records cannot be read.
+    public func image(fetchedFrom reference: DockerReference) throws -> ImageRecord? {
+        try list().last { record in
+            record.names.compactMap { try? DockerReference($0) }.contains { name in
+                guard name.registry == reference.registry, name.repository == reference.repository else { return false }
+                return reference.digest.map { name.digest == $0 } ?? (name.digest == nil && name.tag == reference.tag)
+            }
+        }
+    }
+
     private func named(_ text: String, in records: [ImageRecord]) -> ImageRecord? {
         if let name = try? AppcImageName(text), let match = ImageStore.appc(name, in: records) { return match }
         guard let wanted = try? DockerReference(text) else { return nil }

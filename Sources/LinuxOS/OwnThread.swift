@@ -27,6 +27,15 @@ public enum OwnThread {
         }
     }
 
+    /// Runs work on a new thread that nobody waits for.
+    ///
+    /// - Parameter body: The work.
+    /// - Throws: ``RktError`` when no thread can be made.
+    public static func start(_ body: @escaping @Sendable () -> Void) throws {
+        let problem = Job(body).start()
+        guard problem == 0 else { throw RktError(errno: problem, "starting a thread") }
+    }
+
     /// Waits for a point in time, where it is time itself that matters and no event.
     ///
     /// - Parameter deadline: When to return.

@@ -20,6 +20,7 @@ public struct ImageAccess: Sendable {
     public let store: ImageStore
     private let policy: PullPolicy
     private let insecure: InsecureOptions
+    private let credentials: CredentialSettings
     private let progress: ProgressSink?
 
     /// Opens a data directory's images.
@@ -28,9 +29,17 @@ public struct ImageAccess: Sendable {
     ///   - data: The data directory.
     ///   - policy: When to fetch.
     ///   - insecure: What is not to be enforced.
+    ///   - credentials: What to show to servers.
     ///   - progress: Hears how far fetching is.
     /// - Throws: ``RktError`` when the store cannot be opened or made.
-    public init(data: DataDirectory, policy: PullPolicy, insecure: InsecureOptions, progress: ProgressSink?) throws {
+    public init(
+        data: DataDirectory,
+        policy: PullPolicy,
+        insecure: InsecureOptions,
+        credentials: CredentialSettings,
+        progress: ProgressSink?
+    ) throws {
+        self.credentials = credentials
         store = try ImageStore(root: data.storePath, create: true)
         self.policy = policy
         self.insecure = insecure
@@ -56,7 +65,8 @@ public struct ImageAccess: Sendable {
                 options: options,
                 progress: progress
             )
-        case .appc, .docker, .url:
+        case .docker(let reference): return try obtain(reference)
+        case .appc, .url:
             if policy != .update, let found = try stored(text) { return found }
             throw RktError(
                 .notFound,
@@ -64,6 +74,27 @@ public struct ImageAccess: Sendable {
                     + "registry is not supported yet: give the path of an image file"
             )
         }
+    }
+
+    private func obtain(_ reference: DockerReference) throws -> ImageRecord {
+        if policy != .update, let found = try store.image(fetchedFrom: reference) { return found }
+        guard policy != .never else {
+            throw RktError(
+                .notFound,
+                "unable to fetch image from image name \"docker://\(reference)\": either image was not found in the store or "
+                    + "it may not be fetched (--pull-policy=never)"
+            )
+        }
+        let settings = HTTPSettings(
+            userAgent: "rkt/\(Installation.version)",
+            allowsHTTP: insecure.contains(.http),
+            ignoresCertificates: insecure.contains(.tls)
+        )
+        return try RegistryFetcher(store: store, settings: settings, credentials: credentials).fetch(
+            reference,
+            options: FetchOptions(insecureImage: insecure.contains(.image)),
+            progress: progress
+        )
     }
 
     /// The image a pod is made of: in the store and unpacked.

@@ -3,6 +3,8 @@ internal import Glibc
 
 /// Where this installation's own programs are: beside the running one, whatever the prefix.
 public struct Installation: Sendable {
+    /// The version of this program.
+    public static let version = "2.0.0-dev"
     /// The pod's init and launchers.
     public let podInit: String
     /// The command itself.

@@ -38,6 +38,9 @@ struct GlobalOptions: ParsableArguments {
         return DataDirectory(path: AbsolutePath.of(dir))
     }
 
+    /// The configuration directories, those that override others behind them.
+    var directories: [String] { [systemConfig, localConfig, userConfig].compactMap(\.self) }
+
     /// What is not to be enforced.
     func insecure() throws -> InsecureOptions { try Self.insecure(insecureOptions) }
 

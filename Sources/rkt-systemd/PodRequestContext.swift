@@ -7,6 +7,7 @@ internal import Pods
 struct PodRequestContext {
     let data: DataDirectory
     let debug: Bool
+    private let directories: [String]
     let stages: StageClock
     private let request: PodRequest
     private let stage1: Stage1Choice
@@ -24,6 +25,7 @@ struct PodRequestContext {
     init(_ arguments: RunArguments, command: String) throws {
         let flags = arguments.podFlags
         debug = flags.bool("debug") ?? false
+        directories = Self.directories(flags)
         stages = GlobalOptions.stages(command, wanted: debug)
         data = DataDirectory(path: AbsolutePath.of(flags.string("dir") ?? DataDirectory.defaultPath))
         quiet = flags.bool("quiet") ?? false
@@ -36,7 +38,7 @@ struct PodRequestContext {
         request.network = flags.string("net") == "host" ? .host : .none
         request.journal = flags.string("journal") == "host" ? .host : .namespace
         stage1 =
-            try RunFlags.stage1(flags) ?? Stage1Settings(directories: Self.directories(flags)).choice()
+            try RunFlags.stage1(flags) ?? Stage1Settings(directories: directories).choice()
             ?? .builtIn(.units)
         switch stage1 {
         case .builtIn(let own): request.stage1 = own
@@ -69,7 +71,12 @@ struct PodRequestContext {
         let style = Progress.Style.of(2, quiet: quiet)
         let progress = Progress(style) { StandardError.print($0) }
         defer { progress.close() }
-        let images = try ImageAccess(data: data, policy: policy, insecure: request.insecure) { item, done, total in
+        let images = try ImageAccess(
+            data: data,
+            policy: policy,
+            insecure: request.insecure,
+            credentials: UserCredentials.source(directories: directories)
+        ) { item, done, total in
             progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
         }
         var request = request

@@ -1,5 +1,4 @@
 internal import Diagnostics
-internal import LinuxOS
 internal import Manifests
 
 /// The default stage1 by configuration: the files of kind `stage1` in the `stage1.d` of the configuration directories.
@@ -25,34 +24,13 @@ public struct Stage1Settings: Sendable, Equatable {
     }
 
     private init(directory path: String) throws {
-        let directory: Directory
-        do {
-            directory = try Directory(path: path)
-        } catch let error as RktError where error.code == .notFound {
-            return
-        }
-        for file in try directory.names().sorted() where file.hasSuffix(".json") {
-            guard try directory.status(of: file).kind == .regular else { continue }
-            try withContext("configuration file \(directory.path(of: file))") { try add(file, of: directory) }
+        for file in try ConfigurationFile.read(directory: path, kinds: ["stage1"]) {
+            try withContext("configuration file \(file.path)") { try add(file) }
         }
     }
 
-    private mutating func add(_ file: String, of directory: Directory) throws {
-        let bytes = try directory.read(file, limit: StrictJSON.sizeLimit)
-        let kind = try StrictJSON.decode(Kind.self, from: bytes, name: file)
-        guard let word = kind.rktKind, let format = kind.rktVersion else {
-            throw RktError(.invalidData, "it must have rktKind and rktVersion")
-        }
-        guard word == "stage1" else {
-            throw RktError(
-                .invalidData,
-                "rktKind is \(word.debugDescription): files in stage1.d are of kind \"stage1\""
-            )
-        }
-        guard format == "v1" else {
-            throw RktError(.invalidData, "rktVersion \(format.debugDescription) is not known: it must be \"v1\"")
-        }
-        let document = try StrictJSON.decode(Document.self, from: bytes, name: file)
+    private mutating func add(_ file: ConfigurationFile) throws {
+        let document = try file.decode(Document.self)
         func some(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
         let found = (name: some(document.name), version: some(document.version), location: some(document.location))
         if let name = found.name, Stage1Choice.builtIn(named: name) == nil, found.version == nil {
@@ -98,11 +76,6 @@ public struct Stage1Settings: Sendable, Equatable {
         let image = name.map { "\($0)\(version.map { ":\($0)" } ?? "")" }
         let path = try location.map { $0.hasPrefix("/") ? $0 : try Stage1Choice.path(ofURL: $0) }
         return .image(.configured(name: image, location: path))
-    }
-
-    private struct Kind: Decodable {
-        var rktKind: String?
-        var rktVersion: String?
     }
 
     private struct Document: Decodable {

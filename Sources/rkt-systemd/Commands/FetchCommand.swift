@@ -8,7 +8,8 @@ struct FetchCommand: ParsableCommand {
         commandName: "fetch",
         abstract: "Bring images into the store and print their ids.",
         discussion:
-            "An image is the path of an OCI image layout (a directory or a tar), a `docker save` tar, or an ACI."
+            "An image is the path of an OCI image layout (a directory or a tar), a `docker save` tar, or an ACI; "
+            + "or docker://[HOST[:PORT]/]NAME[:TAG|@DIGEST] in a registry."
     )
 
     @OptionGroup(title: "Global options")
@@ -36,7 +37,8 @@ struct FetchCommand: ParsableCommand {
         let access = try ImageAccess(
             data: try global.data(),
             policy: pullPolicy.policy,
-            insecure: try global.insecure()
+            insecure: try global.insecure(),
+            credentials: UserCredentials.source(directories: global.directories)
         ) { item, done, total in
             progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
         }

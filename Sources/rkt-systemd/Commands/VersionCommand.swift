@@ -1,14 +1,12 @@
 internal import ArgumentParser
 internal import Manifests
+internal import Pods
 
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",
         abstract: "Print the versions of rkt and of the specifications it follows."
     )
-
-    /// The version of this program.
-    static let version = "2.0.0-dev"
 
     @OptionGroup(title: "Global options")
     var global: GlobalOptions
@@ -21,7 +19,7 @@ struct VersionCommand: ParsableCommand {
     static func show() {
         print(
             """
-            rkt Version: \(Self.version)
+            rkt Version: \(Installation.version)
             appc Version: 0.8.11
             Swift Version: \(Self.swiftVersion)
             OS/Arch: linux/\(Self.architecture)

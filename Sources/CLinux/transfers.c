@@ -1,0 +1,221 @@
+#include "include/transfers.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FUNCTIONS(X)                                                                                                  \
+    X(curl_global_init)                                                                                               \
+    X(curl_easy_init)                                                                                                 \
+    X(curl_easy_cleanup)                                                                                              \
+    X(curl_easy_reset)                                                                                                \
+    X(curl_easy_setopt)                                                                                               \
+    X(curl_easy_perform)                                                                                              \
+    X(curl_easy_strerror)                                                                                             \
+    X(curl_slist_append)                                                                                              \
+    X(curl_slist_free_all)                                                                                            \
+    X(curl_url)                                                                                                       \
+    X(curl_url_cleanup)                                                                                               \
+    X(curl_url_set)                                                                                                   \
+    X(curl_url_get)                                                                                                   \
+    X(curl_free)
+
+#undef curl_easy_setopt
+static struct {
+#define DECLARE(name) __typeof__(name) *name;
+    FUNCTIONS(DECLARE)
+#undef DECLARE
+} library;
+
+static pthread_once_t load_once = PTHREAD_ONCE_INIT;
+static const char *load_error;
+
+static void load(void) {
+    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        load_error = "libcurl.so.4 (Debian: libcurl4)";
+        return;
+    }
+#define BIND(name)                                                                                                    \
+    library.name = (__typeof__(library.name))dlsym(handle, #name);                                                    \
+    if (library.name == NULL)                                                                                         \
+        load_error = "the function " #name " of libcurl.so.4";
+    FUNCTIONS(BIND)
+#undef BIND
+    if (load_error == NULL && library.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        load_error = "a libcurl that works";
+}
+
+const char *rkt_transfers_load(void) {
+    pthread_once(&load_once, load);
+    return load_error;
+}
+
+// --- URLs
+
+static char *part(CURLU *handle, CURLUPart which, unsigned flags) {
+    char *text = NULL, *copy = NULL;
+    if (library.curl_url_get(handle, which, &text, flags) == CURLUE_OK) {
+        copy = strdup(text);
+        library.curl_free(text);
+    }
+    return copy;
+}
+
+int rkt_url_parse(const char *base, const char *text, struct rkt_url *url) {
+    *url = (struct rkt_url){0};
+    CURLU *handle = library.curl_url();
+    if (handle == NULL)
+        return -1;
+    int result = -1;
+    if ((base == NULL || library.curl_url_set(handle, CURLUPART_URL, base, 0) == CURLUE_OK) &&
+        library.curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK) {
+        // Nothing that is only for browsers goes to a server.
+        library.curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
+        char *user = part(handle, CURLUPART_USER, 0);
+        url->whole = part(handle, CURLUPART_URL, 0);
+        url->scheme = part(handle, CURLUPART_SCHEME, 0);
+        url->host = part(handle, CURLUPART_HOST, 0);
+        url->port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+        url->path = part(handle, CURLUPART_PATH, 0);
+        if (user == NULL && url->whole && url->scheme && url->host && url->port && url->path &&
+            (strcmp(url->scheme, "https") == 0 || strcmp(url->scheme, "http") == 0))
+            result = 0;
+        free(user);
+    }
+    library.curl_url_cleanup(handle);
+    if (result != 0)
+        rkt_url_free(url);
+    return result;
+}
+
+void rkt_url_free(struct rkt_url *url) {
+    free(url->whole);
+    free(url->scheme);
+    free(url->host);
+    free(url->port);
+    free(url->path);
+    *url = (struct rkt_url){0};
+}
+
+// --- exchanges
+
+struct rkt_connection {
+    CURL *handle;
+    const struct rkt_exchange *exchange;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct rkt_connection *rkt_connection_new(void) {
+    struct rkt_connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return NULL;
+    connection->handle = library.curl_easy_init();
+    if (connection->handle == NULL) {
+        free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+void rkt_connection_free(struct rkt_connection *connection) {
+    library.curl_easy_cleanup(connection->handle);
+    free(connection);
+}
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *context) {
+    struct rkt_connection *connection = context;
+    return connection->exchange->header(connection->exchange->context, bytes, size * count) == 0 ? size * count : 0;
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
+    struct rkt_connection *connection = context;
+    return connection->exchange->body(connection->exchange->context, bytes, size * count) == 0 ? size * count : 0;
+}
+
+static int outcome(CURLcode code) {
+    switch (code) {
+    case CURLE_OK:
+        return RKT_EXCHANGE_DONE;
+    case CURLE_WRITE_ERROR:
+        return RKT_EXCHANGE_REFUSED;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return RKT_EXCHANGE_BROKEN;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return RKT_EXCHANGE_UNTRUSTED;
+    default:
+        return RKT_EXCHANGE_IMPOSSIBLE;
+    }
+}
+
+int rkt_connection_run(struct rkt_connection *connection, const struct rkt_exchange *exchange) {
+    CURL *handle = connection->handle;
+    // Connections stay, and what has been looked up.
+    library.curl_easy_reset(handle);
+    connection->exchange = exchange;
+    connection->error[0] = 0;
+
+    struct curl_slist *headers = NULL;
+    for (const char *const *header = exchange->headers; *header != NULL; header++) {
+        struct curl_slist *longer = library.curl_slist_append(headers, *header);
+        if (longer == NULL) {
+            library.curl_slist_free_all(headers);
+            strcpy(connection->error, "no memory left");
+            return RKT_EXCHANGE_IMPOSSIBLE;
+        }
+        headers = longer;
+    }
+    const char *schemes = exchange->allows_http ? "http,https" : "https";
+    // No file and no variable but those of proxies has a say: no .netrc, no cookies. What is compressed stays so.
+#define SET(option, value) library.curl_easy_setopt(handle, option, value)
+    SET(CURLOPT_URL, exchange->url);
+    SET(CURLOPT_PROTOCOLS_STR, schemes);
+    SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_NOBODY, exchange->is_head ? 1L : 0L);
+    SET(CURLOPT_HTTPHEADER, headers);
+    SET(CURLOPT_USERAGENT, exchange->user_agent);
+    SET(CURLOPT_ERRORBUFFER, connection->error);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, (void *)connection);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, (void *)connection);
+    SET(CURLOPT_BUFFERSIZE, 256L << 10);
+    SET(CURLOPT_CONNECTTIMEOUT, 20L);
+    // Endless is only what comes: less than this for so long is a broken connection.
+    SET(CURLOPT_LOW_SPEED_LIMIT, 16L);
+    SET(CURLOPT_LOW_SPEED_TIME, 60L);
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_SSL_VERIFYPEER, exchange->ignores_certificates ? 0L : 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, exchange->ignores_certificates ? 0L : 2L);
+    if (exchange->authorities != NULL)
+        SET(CURLOPT_CAINFO, exchange->authorities);
+    if (exchange->certificate != NULL) {
+        SET(CURLOPT_SSLCERT, exchange->certificate);
+        SET(CURLOPT_SSLKEY, exchange->key != NULL ? exchange->key : exchange->certificate);
+    }
+    CURLcode code = library.curl_easy_perform(handle);
+    SET(CURLOPT_HTTPHEADER, NULL);
+#undef SET
+    library.curl_slist_free_all(headers);
+    connection->exchange = NULL;
+    if (connection->error[0] == 0 && code != CURLE_OK)
+        strncpy(connection->error, library.curl_easy_strerror(code), sizeof connection->error - 1);
+    return outcome(code);
+}
+
+const char *rkt_connection_error(struct rkt_connection *connection) { return connection->error; }

@@ -1,0 +1,45 @@
+internal import FoundationEssentials
+
+/// What a user shows to a server to be let in.
+public enum Credential: Sendable, Hashable {
+    /// A name and a password.
+    case password(user: String, password: String)
+    /// A token that is shown as it is.
+    case token(String)
+}
+
+/// Where credentials come from.
+public protocol CredentialSource: Sendable {
+    /// The credentials for a server.
+    ///
+    /// - Parameters:
+    ///   - host: The server, with its port where that is not the scheme's own.
+    ///   - repository: What is wanted there, in a registry; some have credentials for a part of it alone.
+    /// - Returns: The credentials; nil when there are none.
+    /// - Throws: `RktError` naming the file that cannot be read.
+    func credential(for host: String, repository: String?) throws -> Credential?
+}
+
+/// Nobody's.
+public struct NoCredentials: CredentialSource {
+    /// Makes the source.
+    public init() {}
+
+    /// There are none.
+    ///
+    /// - Parameters:
+    ///   - host: Not asked.
+    ///   - repository: Not asked.
+    /// - Returns: Nil.
+    public func credential(for host: String, repository: String?) -> Credential? { nil }
+}
+
+extension Credential {
+    /// The value of an `Authorization` header.
+    var authorization: String {
+        switch self {
+        case .password(let user, let password): "Basic \(Data("\(user):\(password)".utf8).base64EncodedString())"
+        case .token(let token): "Bearer \(token)"
+        }
+    }
+}

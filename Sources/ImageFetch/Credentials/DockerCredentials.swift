@@ -1,0 +1,105 @@
+internal import Diagnostics
+internal import FoundationEssentials
+internal import Glibc
+internal import LinuxOS
+internal import Manifests
+
+/// Credentials where `docker login` and `podman login` leave them: files with an object `auths`
+/// (containers-auth.json(5), Docker's `config.json`).
+public struct DockerCredentials: CredentialSource {
+    private let paths: [String]
+
+    /// Looks in files.
+    ///
+    /// - Parameter paths: The files, those that count first in front; ones that are missing say nothing.
+    public init(paths: [String]) {
+        self.paths = paths
+    }
+
+    /// Looks where the tools of the field do.
+    ///
+    /// - Parameter environment: The variables of the environment that say where that is.
+    public init(environment: (String) -> String?) {
+        if let file = environment("REGISTRY_AUTH_FILE") {
+            paths = [file]
+            return
+        }
+        let home = environment("HOME")
+        let runtime = environment("XDG_RUNTIME_DIR") ?? "/run/containers/\(geteuid())"
+        let configuration = environment("XDG_CONFIG_HOME") ?? home.map { "\($0)/.config" }
+        paths = [
+            environment("XDG_RUNTIME_DIR") == nil ? "\(runtime)/auth.json" : "\(runtime)/containers/auth.json",
+            configuration.map { "\($0)/containers/auth.json" },
+            (environment("DOCKER_CONFIG") ?? home.map { "\($0)/.docker" }).map { "\($0)/config.json" },
+        ].compactMap(\.self)
+    }
+
+    private struct Document: Decodable {
+        struct Entry: Decodable {
+            var auth: String?
+            var username: String?
+            var password: String?
+        }
+        var auths: [String: Entry]?
+    }
+
+    /// The credentials of the most exact entry of the first file that has one.
+    ///
+    /// - Parameters:
+    ///   - host: The registry.
+    ///   - repository: What is wanted there.
+    /// - Returns: The credentials; nil when there are none.
+    /// - Throws: `RktError` naming the file that cannot be read.
+    public func credential(for host: String, repository: String?) throws -> Credential? {
+        let wanted = Self.keys(host, repository)
+        for path in paths {
+            guard let document = try Self.read(path), let entries = document.auths else { continue }
+            let known = Dictionary(entries.map { (Self.normalized($0.key), $0.value) }) { first, _ in first }
+            for key in wanted {
+                guard let entry = known[key] else { continue }
+                if let credential = try Self.credential(entry, "\(path), \(key)") { return credential }
+            }
+        }
+        return nil
+    }
+
+    private static func read(_ path: String) throws -> Document? {
+        do {
+            guard let slash = path.lastIndex(of: "/") else { return nil }
+            let directory = try Directory(path: String(path[...slash]))
+            let bytes = try directory.read(String(path[path.index(after: slash)...]), limit: StrictJSON.sizeLimit)
+            return try StrictJSON.decode(Document.self, from: bytes, name: path)
+        } catch let error as RktError where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// `HOST/a/b`, `HOST/a`, `HOST`.
+    private static func keys(_ host: String, _ repository: String?) -> [String] {
+        let parts = repository?.split(separator: "/").map(String.init) ?? []
+        // Docker's registry has had many names.
+        let hosts = host == DockerReference.defaultRegistry ? ["docker.io", "index.docker.io", host] : [host]
+        return hosts.flatMap { host in
+            (0...parts.count).reversed().map { ([host] + parts.prefix($0)).joined(separator: "/") }
+        }
+    }
+
+    /// A key without what older tools wrote around the host.
+    private static func normalized(_ key: String) -> String {
+        var key = key[...]
+        for scheme in ["https://", "http://"] where key.hasPrefix(scheme) { key = key.dropFirst(scheme.count) }
+        for end in ["/", "/v1", "/v2"] where key.hasSuffix(end) { key = key.dropLast(end.count) }
+        return String(key)
+    }
+
+    private static func credential(_ entry: Document.Entry, _ name: String) throws -> Credential? {
+        if let user = entry.username, let password = entry.password {
+            return .password(user: user, password: password)
+        }
+        guard let text = entry.auth, !text.isEmpty else { return nil }
+        guard let bytes = Data(base64Encoded: text), let pair = String(validating: bytes, as: UTF8.self),
+            let colon = pair.firstIndex(of: ":")
+        else { throw RktError(.invalidData, "\(name): its auth is not USER:PASSWORD in base64") }
+        return .password(user: String(pair[..<colon]), password: String(pair[pair.index(after: colon)...]))
+    }
+}

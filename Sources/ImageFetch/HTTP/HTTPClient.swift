@@ -1,0 +1,189 @@
+internal import CLinux
+internal import Diagnostics
+internal import Synchronization
+
+/// What the user allows and has configured for all requests.
+public struct HTTPSettings: Sendable {
+    /// What this program calls itself.
+    public var userAgent: String
+    /// Whether plain http may be used (`--insecure-options=http`).
+    public var allowsHTTP: Bool
+    /// Whether any certificate of a server will do (`--insecure-options=tls`).
+    public var ignoresCertificates: Bool
+
+    /// Makes settings.
+    ///
+    /// - Parameters:
+    ///   - userAgent: What this program calls itself.
+    ///   - allowsHTTP: Whether plain http may be used.
+    ///   - ignoresCertificates: Whether any certificate of a server will do.
+    public init(userAgent: String, allowsHTTP: Bool = false, ignoresCertificates: Bool = false) {
+        self.userAgent = userAgent
+        self.allowsHTTP = allowsHTTP
+        self.ignoresCertificates = ignoresCertificates
+    }
+}
+
+/// Sends requests with libcurl, which knows proxies and certificates; may be used by several threads at once, each of which
+/// has a connection then. Redirects are the caller's to follow: see ``HTTPSession``.
+final class HTTPClient: Sendable {
+    /// How a request failed for want of an answer.
+    enum Failure: Error {
+        /// The network; again is worth a try.
+        case broken(String)
+        /// The server could not show that it is the one.
+        case untrusted(String)
+        /// Anything else.
+        case impossible(String)
+    }
+
+    let settings: HTTPSettings
+    private let certificates: HostCertificates
+    private let idle = Mutex<[Connection]>([])
+
+    init(_ settings: HTTPSettings, certificates: HostCertificates = HostCertificates()) throws {
+        try Self.load()
+        self.settings = settings
+        self.certificates = certificates
+    }
+
+    static func load() throws {
+        guard let missing = rkt_transfers_load() else { return }
+        throw RktError(.missingDependency, "nothing can be fetched without \(String(cString: missing)): install it")
+    }
+
+    /// Sends a request.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - receive: Takes the body piece by piece, with the head of the response.
+    /// - Returns: The head of the response, whatever its status.
+    /// - Throws: ``Failure``, or what `receive` throws.
+    func send(
+        _ request: HTTPRequest,
+        _ receive: @escaping (HTTPResponse, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> HTTPResponse {
+        let connection = try idle.withLock { $0.popLast() } ?? Connection()
+        let files = certificates.files(for: request.location.origin)
+        let exchange = Exchange(request.location, receive)
+        let result = connection.run(request, exchange, settings, files)
+        if let failure = exchange.failure { throw failure }
+        let words = "\(request.location.origin): \(connection.error)"
+        switch Int(result) {
+        case RKT_EXCHANGE_DONE: break
+        case RKT_EXCHANGE_BROKEN: throw Failure.broken(words)
+        case RKT_EXCHANGE_UNTRUSTED: throw Failure.untrusted(words)
+        default: throw Failure.impossible(words)
+        }
+        idle.withLock { $0.append(connection) }
+        return exchange.response
+    }
+}
+
+/// One of libcurl's handles; used by one thread at a time.
+private final class Connection: @unchecked Sendable {
+    private let handle: OpaquePointer
+
+    init() throws {
+        guard let handle = rkt_connection_new() else { throw RktError(.failed, "libcurl gives no connection") }
+        self.handle = handle
+    }
+
+    deinit {
+        rkt_connection_free(handle)
+    }
+
+    var error: String { String(cString: rkt_connection_error(handle)) }
+
+    func run(_ request: HTTPRequest, _ exchange: Exchange, _ settings: HTTPSettings, _ files: CertificateFiles) -> CInt
+    {
+        // libcurl sends no header of its own that could tell who this is, but for those asked for here.
+        let lines = request.headers.map { "\($0.name): \($0.value)" }
+        return withCStrings([request.location.description, settings.userAgent] + lines) { texts in
+            var headers = Array(texts[2...]) as [UnsafePointer<CChar>?]
+            headers.append(nil)
+            return withOptionalCStrings([files.authorities, files.certificate, files.key]) { paths in
+                headers.withUnsafeBufferPointer { headers in
+                    guard let first = headers.baseAddress else { return CInt(RKT_EXCHANGE_IMPOSSIBLE) }
+                    var parameters = rkt_exchange(
+                        url: texts[0],
+                        headers: first,
+                        user_agent: texts[1],
+                        is_head: request.method == .head ? 1 : 0,
+                        allows_http: settings.allowsHTTP ? 1 : 0,
+                        ignores_certificates: settings.ignoresCertificates ? 1 : 0,
+                        authorities: paths[0],
+                        certificate: paths[1],
+                        key: paths[2],
+                        header: { context, bytes, count in Exchange.of(context)?.takeHeader(bytes, count) ?? 1 },
+                        body: { context, bytes, count in Exchange.of(context)?.takeBody(bytes, count) ?? 1 },
+                        context: Unmanaged.passUnretained(exchange).toOpaque()
+                    )
+                    return rkt_connection_run(handle, &parameters)
+                }
+            }
+        }
+    }
+}
+
+/// What comes back while an exchange lasts.
+private final class Exchange {
+    private let location: HTTPLocation
+    private let receive: (HTTPResponse, UnsafeRawBufferPointer) throws -> Void
+    private var head = HTTPHeadReader()
+    private var received: HTTPResponse?
+    private(set) var failure: (any Error)?
+
+    init(_ location: HTTPLocation, _ receive: @escaping (HTTPResponse, UnsafeRawBufferPointer) throws -> Void) {
+        self.location = location
+        self.receive = receive
+    }
+
+    static func of(_ context: UnsafeMutableRawPointer?) -> Exchange? {
+        context.map { Unmanaged<Exchange>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    var response: HTTPResponse {
+        received ?? HTTPResponse(location: location, status: head.status, headers: head.headers)
+    }
+
+    func takeHeader(_ bytes: UnsafeRawPointer, _ count: Int) -> CInt {
+        // What comes behind the body is nobody's.
+        if received != nil { return 0 }
+        let line = String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+        if head.take(line) { return 0 }
+        failure = RktError(.invalidData, "\(location.origin) answers with headers that cannot be read, or too many")
+        return 1
+    }
+
+    func takeBody(_ bytes: UnsafeRawPointer, _ count: Int) -> CInt {
+        let response = response
+        received = response
+        do {
+            try receive(response, UnsafeRawBufferPointer(start: bytes, count: count))
+            return 0
+        } catch {
+            failure = error
+            return 1
+        }
+    }
+}
+
+/// Calls `body` with texts as C has them.
+private func withCStrings<R>(_ texts: [String], _ body: ([UnsafePointer<CChar>]) -> R) -> R {
+    var found: [UnsafePointer<CChar>] = []
+    func next(_ rest: ArraySlice<String>) -> R {
+        guard let first = rest.first else { return body(found) }
+        return first.withCString { text in
+            found.append(text)
+            return next(rest.dropFirst())
+        }
+    }
+    return next(texts[...])
+}
+
+private func withOptionalCStrings<R>(_ texts: [String?], _ body: ([UnsafePointer<CChar>?]) -> R) -> R {
+    withCStrings(texts.map { $0 ?? "" }) { pointers in
+        body(zip(texts, pointers).map { $0 == nil ? nil : $1 })
+    }
+}

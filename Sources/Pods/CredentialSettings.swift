@@ -1,0 +1,96 @@
+internal import Diagnostics
+public import ImageFetch
+internal import Manifests
+
+/// Credentials by configuration: the files of kind `auth` and `dockerAuth` in the `auth.d` of the configuration directories
+/// (reference, 3), and behind them what other tools of the field have.
+public struct CredentialSettings: CredentialSource {
+    private let directories: [String]
+    private let others: any CredentialSource
+
+    /// Names the places; they are read when somebody asks.
+    ///
+    /// - Parameters:
+    ///   - directories: The configuration directories, later ones overriding earlier ones registry by registry.
+    ///   - environment: The variables that say where other tools' files are.
+    public init(directories: [String], environment: (String) -> String?) {
+        self.init(directories: directories, others: DockerCredentials(environment: environment))
+    }
+
+    init(directories: [String], others: any CredentialSource) {
+        self.directories = directories
+        self.others = others
+    }
+
+    private func registries() throws -> [String: Credential] {
+        var registries: [String: Credential] = [:]
+        for directory in directories {
+            var found: [String: Credential] = [:]
+            for file in try ConfigurationFile.read(directory: "\(directory)/auth.d", kinds: ["auth", "dockerAuth"]) {
+                try withContext("configuration file \(file.path)") {
+                    guard file.kind == "dockerAuth" else {
+                        // For images that come over https, which there are none of yet.
+                        return _ = try file.decode(DomainDocument.self)
+                    }
+                    let document = try file.decode(RegistryDocument.self)
+                    for registry in document.registries {
+                        guard found[Self.name(of: registry)] == nil else {
+                            throw RktError(.invalidData, "another file of the same directory is for \(registry) too")
+                        }
+                        found[Self.name(of: registry)] = document.credentials.credential
+                    }
+                }
+            }
+            registries.merge(found) { $1 }
+        }
+        return registries
+    }
+
+    /// The credentials for a registry.
+    ///
+    /// - Parameters:
+    ///   - host: The registry.
+    ///   - repository: What is wanted there.
+    /// - Returns: The credentials; nil when there are none.
+    /// - Throws: ``RktError`` naming the file that is wrong, and what is wrong with it.
+    public func credential(for host: String, repository: String?) throws -> Credential? {
+        try registries()[Self.name(of: host)] ?? others.credential(for: host, repository: repository)
+    }
+
+    private static func name(of registry: String) -> String {
+        ["docker.io", "index.docker.io"].contains(registry) ? DockerReference.defaultRegistry : registry
+    }
+
+    private struct RegistryDocument: Decodable {
+        struct Pair: Decodable {
+            let user: String
+            let password: String
+
+            var credential: Credential { .password(user: user, password: password) }
+        }
+
+        let registries: [String]
+        let credentials: Pair
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            registries = try container.decode([String].self, forKey: .registries)
+            credentials = try container.decode(Pair.self, forKey: .credentials)
+            guard !registries.isEmpty, !registries.contains("") else {
+                throw RktError(.invalidData, "it names no registry")
+            }
+            guard !credentials.user.isEmpty, !credentials.password.isEmpty else {
+                throw RktError(.invalidData, "its user or password is empty")
+            }
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case registries, credentials
+        }
+    }
+
+    private struct DomainDocument: Decodable {
+        let domains: [String]
+        let type: String
+    }
+}

@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# stage1: units
+# Images from a registry: Debian's docker-registry on loopback, filled by skopeo. Each case has a data directory of its own.
+
+rkt_here() { rkt --dir="$WORK/data" "$@"; }
+
+# serve [WORD...]: runs a registry until the case ends; `password` lets in only me with the password secret, `tls` has a
+# certificate of an authority of its own.
+serve() {
+    local http='addr: 127.0.0.1:5000' auth=''
+    if [[ " $* " == *' password '* ]]; then
+        htpasswd -Bbn me secret >"$WORK/passwords"
+        auth="auth: {htpasswd: {realm: here, path: $WORK/passwords}}"
+    fi
+    if [[ " $* " == *' tls '* ]]; then
+        openssl req -quiet -x509 -newkey rsa:2048 -nodes -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -days 2 \
+            -subj '/CN=an authority' 2>/dev/null
+        openssl req -quiet -newkey rsa:2048 -nodes -keyout "$WORK/key" -out "$WORK/request" -subj '/CN=localhost' 2>/dev/null
+        openssl x509 -req -in "$WORK/request" -CA "$WORK/ca.crt" -CAkey "$WORK/ca.key" -CAcreateserial -days 2 \
+            -extfile <(echo 'subjectAltName=DNS:localhost') -out "$WORK/crt" 2>/dev/null
+        http+=", tls: {certificate: $WORK/crt, key: $WORK/key}"
+    fi
+    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/registry}}" "http: {$http}" "$auth" \
+        'log: {level: error}' >"$WORK/registry.yml"
+    systemd-run --quiet --collect --unit=rkt-test-registry docker-registry serve "$WORK/registry.yml"
+    local deadline=$((SECONDS + 30))
+    until (exec 3<>/dev/tcp/127.0.0.1/5000) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the registry does not listen'; done
+}
+
+# push IMAGE NAME: copies an OCI layout to the registry.
+push() { skopeo copy --quiet --dest-tls-verify=false --dest-creds=me:secret "oci:$IMAGES/$1" "docker://localhost:5000/$2"; }
+
+case_image_is_refused_pinned_and_run() {
+    serve
+    push redis.oci team/redis:7
+    local pinned
+    refused '--insecure-options=http' rkt_here fetch docker://localhost:5000/team/redis:7
+    refused '--insecure-options=image' rkt_here --insecure-options=http fetch docker://localhost:5000/team/redis:7
+    pinned=$(grep -o 'docker://[^ ;)]*@sha256:[0-9a-f]*' <<<"$ERR")
+    expect_equal '' "$(rkt_here image list --no-legend)" 'images'
+    # Ready to paste, and the same image as in the file.
+    expect_equal "$(rkt --dir="$WORK/other" --insecure-options=image fetch --full "$IMAGES/redis.oci")" \
+        "$(rkt_here --insecure-options=http fetch --full "$pinned")" id
+    expect_match "$(rkt_here --insecure-options=http run --net=none "$pinned" --exec=/usr/bin/redis-server -- --version)" \
+        'Redis server v=' 'the app'
+    # What is there is used.
+    systemctl stop rkt-test-registry
+    expect_status 0 rkt_here --insecure-options=http run --net=none "$pinned" --exec=/usr/bin/redis-server -- --version
+    refused localhost:5000 rkt_here --insecure-options=http fetch "$pinned"
+    rkt_here gc --grace-period=0s >/dev/null 2>&1
+}
+
+case_tag_is_fetched_when_the_user_says_so() {
+    serve
+    push redis.oci team/redis:7
+    local options=--insecure-options=http,image
+    expect_status 0 rkt_here "$options" fetch docker://localhost:5000/team/redis:7
+    expect_contains "$(rkt_here image list --no-legend)" localhost:5000/team/redis:7 'the list'
+    refused 'does not have it' rkt_here "$options" fetch docker://localhost:5000/team/redis:8
+    refused 'pull-policy' rkt_here "$options" run --net=none --pull-policy=never docker://localhost:5000/team/redis:8
+}
+
+case_password() {
+    serve password
+    push redis.oci redis
+    local options=--insecure-options=http,image reference=docker://localhost:5000/redis
+    refused 'podman login localhost:5000' rkt_here "$options" fetch "$reference"
+    mkdir -p "$WORK/configuration/auth.d"
+    echo '{"rktKind": "dockerAuth", "rktVersion": "v1", "registries": ["localhost:5000"],
+        "credentials": {"user": "me", "password": "wrong"}}' >"$WORK/configuration/auth.d/here.json"
+    refused 'does not let you in' rkt_here --user-config="$WORK/configuration" "$options" fetch "$reference"
+    sed -i s/wrong/secret/ "$WORK/configuration/auth.d/here.json"
+    expect_status 0 rkt_here --user-config="$WORK/configuration" "$options" fetch "$reference"
+    # As other tools of the field leave it.
+    skopeo login --authfile="$WORK/auth.json" --tls-verify=false --username=me --password=secret localhost:5000 >/dev/null
+    expect_status 0 env REGISTRY_AUTH_FILE="$WORK/auth.json" rkt --dir="$WORK/data" "$options" fetch "$reference"
+}
+
+case_certificate_of_an_own_authority() {
+    serve tls
+    push redis.oci redis
+    local reference=docker://localhost:5000/redis
+    refused certs.d rkt_here --insecure-options=image fetch "$reference"
+    # Nothing goes over to plain http by itself.
+    expect_lacks "$ERR" 'status 400' 'the error'
+    expect_status 0 rkt_here --insecure-options=image,tls fetch "$reference"
+    mkdir -p /etc/rkt/certs.d/localhost:5000
+    cp "$WORK/ca.crt" /etc/rkt/certs.d/localhost:5000/ca.crt
+    expect_status 0 rkt_here --insecure-options=image fetch "$reference"
+    rm -r /etc/rkt/certs.d
+}
+
+case_fetch_that_is_killed_leaves_whole_images() {
+    serve
+    push redis.oci redis
+    push nginx.oci nginx
+    local call number options=--insecure-options=http,image
+    for call in recvfrom pwrite64 write renameat2 renameat fsync syncfs mkdirat; do
+        for number in 1 4 30; do
+            strace --follow-forks --quiet=all --output=/dev/null --trace="$call" --inject="$call:signal=KILL:when=$number" \
+                rkt --dir="$WORK/data" "$options" fetch docker://localhost:5000/redis docker://localhost:5000/nginx \
+                >"$WORK/killed" 2>&1 || true
+            rkt_here image list --no-legend >"$WORK/list" || fail "list after $call number $number"
+        done
+    done
+    expect_status 0 rkt_here "$options" fetch docker://localhost:5000/redis docker://localhost:5000/nginx
+    expect_status 0 rkt_here "$options" run --net=none docker://localhost:5000/redis --exec=/usr/bin/redis-server -- --version
+    rkt_here gc --grace-period=0s >/dev/null 2>&1
+}
