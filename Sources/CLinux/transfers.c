@@ -1,10 +1,13 @@
+#define _GNU_SOURCE
 #include "include/transfers.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define FUNCTIONS(X)                                                                                                  \
     X(curl_global_init)                                                                                               \
@@ -74,16 +77,17 @@ int rkt_url_parse(const char *base, const char *text, struct rkt_url *url) {
         library.curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK) {
         // Nothing that is only for browsers goes to a server.
         library.curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
-        char *user = part(handle, CURLUPART_USER, 0);
+        char *user = part(handle, CURLUPART_USER, 0), *password = part(handle, CURLUPART_PASSWORD, 0);
         url->whole = part(handle, CURLUPART_URL, 0);
         url->scheme = part(handle, CURLUPART_SCHEME, 0);
         url->host = part(handle, CURLUPART_HOST, 0);
         url->port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
         url->path = part(handle, CURLUPART_PATH, 0);
-        if (user == NULL && url->whole && url->scheme && url->host && url->port && url->path &&
+        if (user == NULL && password == NULL && url->whole && url->scheme && url->host && url->port && url->path &&
             (strcmp(url->scheme, "https") == 0 || strcmp(url->scheme, "http") == 0))
             result = 0;
         free(user);
+        free(password);
     }
     library.curl_url_cleanup(handle);
     if (result != 0)
@@ -143,7 +147,6 @@ static int outcome(CURLcode code) {
         return RKT_EXCHANGE_REFUSED;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
     case CURLE_PARTIAL_FILE:
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_GOT_NOTHING:
@@ -152,6 +155,9 @@ static int outcome(CURLcode code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return RKT_EXCHANGE_BROKEN;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+        return RKT_EXCHANGE_NO_TLS;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
@@ -180,7 +186,8 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     }
     const char *schemes = exchange->allows_http ? "http,https" : "https";
     // No file and no variable but those of proxies has a say: no .netrc, no cookies. What is compressed stays so.
-#define SET(option, value) library.curl_easy_setopt(handle, option, value)
+    int failed = 0;
+#define SET(option, value) failed |= library.curl_easy_setopt(handle, option, value) != CURLE_OK
     SET(CURLOPT_URL, exchange->url);
     SET(CURLOPT_PROTOCOLS_STR, schemes);
     SET(CURLOPT_PATH_AS_IS, 1L);
@@ -196,6 +203,8 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     SET(CURLOPT_WRITEDATA, (void *)connection);
     SET(CURLOPT_BUFFERSIZE, 256L << 10);
     SET(CURLOPT_CONNECTTIMEOUT, 20L);
+    SET(CURLOPT_TIMEOUT, exchange->seconds);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     // Endless is only what comes: less than this for so long is a broken connection.
     SET(CURLOPT_LOW_SPEED_LIMIT, 16L);
     SET(CURLOPT_LOW_SPEED_TIME, 60L);
@@ -208,7 +217,19 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
         SET(CURLOPT_SSLCERT, exchange->certificate);
         SET(CURLOPT_SSLKEY, exchange->key != NULL ? exchange->key : exchange->certificate);
     }
-    CURLcode code = library.curl_easy_perform(handle);
+    CURLcode code = CURLE_FAILED_INIT;
+    if (!failed) {
+        // Without signals libcurl leaves it to others that a peer which has hung up does not end the program.
+        sigset_t pipe, before;
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe, &before);
+        code = library.curl_easy_perform(handle);
+        if (!sigismember(&before, SIGPIPE)) {
+            sigtimedwait(&pipe, NULL, &(struct timespec){0});
+            pthread_sigmask(SIG_SETMASK, &before, NULL);
+        }
+    }
     SET(CURLOPT_HTTPHEADER, NULL);
 #undef SET
     library.curl_slist_free_all(headers);

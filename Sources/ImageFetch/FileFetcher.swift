@@ -68,14 +68,15 @@ public struct FileFetcher: Sendable {
                 throw RktError(.invalidArgument, "\(file) is neither a regular file nor an OCI layout directory")
             }
             let verification = try policy.verify(path: file, options: options)
-            let work = try store.beginImport(unpack: options.unpack, progress: progress)
+            let layers = opened.kind == .directory ? progress.map { ImageProgress(file, $0) } : nil
             let context = FetchContext(
-                work: work,
+                work: try store.beginImport(unpack: options.unpack, progress: layers?.sink ?? progress),
                 name: file,
                 reference: reference,
                 options: options,
                 verification: verification,
-                progress: progress
+                progress: progress,
+                layers: layers
             )
             if opened.kind == .directory {
                 return try PartsImporter(context, parts: try Directory(path: file), areOwned: false).run()
@@ -108,4 +109,8 @@ struct FetchContext: Sendable {
     let options: FetchOptions
     let verification: ImageRecord.Verification
     let progress: ProgressSink?
+    /// The progress of the image, where that is made of its layers'.
+    var layers: ImageProgress?
+    /// What has led to the image, where that is a registry.
+    var sources: [ImageRecord.Source] = []
 }

@@ -112,7 +112,8 @@ struct OCIImporter {
                 config: try work.add(configBytes, manifest.config.digest.algorithm),
                 layers: layers,
                 documentBytes: Int64(bytes.count + configBytes.count),
-                verification: context.verification
+                verification: context.verification,
+                sources: context.sources
             )
         )
     }
@@ -155,6 +156,10 @@ struct OCIImporter {
             distinct.append(promise)
             return distinct.count - 1
         }
+        let missing = distinct.filter { work.stored($0) == nil }
+        let sizes = missing.compactMap(\.size)
+        // Only when all of them are known.
+        if sizes.count == missing.count { context.layers?.expect(sizes.reduce(0, +)) }
         let layers = try concurrently(distinct) { promise in
             if let stored = work.stored(promise) { return stored }
             return try work.addLayer(try source(promise), promise)

@@ -315,14 +315,31 @@ package final class ImageImport: Sendable {
             try store.blobDirectory(algorithm).synchronize()
         }
         try settleLayers()
-        if let earlier = try store.list().first(where: { $0.id == record.id }) {
-            record.names += earlier.names.filter { !record.names.contains($0) }
-        }
+        let known = try store.list()
+        if let earlier = known.first(where: { $0.id == record.id }) { record.merge(earlier) }
         record.importedAt = ImageStore.now()
         store.crashPoint("writing record")
         try store.write(record)
         store.crashPoint("wrote record")
+        // What a reference leads to now, it leads to nowhere else. Until then the newer import counts.
+        let moved = Set((record.sources ?? []).map(\.reference))
+        for var other in known
+        where other.id != record.id && !moved.isDisjoint(with: (other.sources ?? []).map(\.reference)) {
+            other.sources?.removeAll { moved.contains($0.reference) }
+            other.names.removeAll { moved.contains($0) }
+            try store.write(other)
+        }
         return record
+    }
+}
+
+extension ImageRecord {
+    /// Takes over what an earlier import of the same image knew.
+    fileprivate mutating func merge(_ earlier: ImageRecord) {
+        names += earlier.names.filter { !names.contains($0) }
+        let own = sources ?? []
+        sources = own + (earlier.sources ?? []).filter { source in !own.contains { $0.reference == source.reference } }
+        if earlier.verification.isVerified, !verification.isVerified { verification = earlier.verification }
     }
 }
 

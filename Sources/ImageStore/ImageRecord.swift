@@ -30,6 +30,25 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
         }
     }
 
+    /// A reference to a registry that has led to an image. Only what was fetched from there has one: names are what anybody can
+    /// write into a file.
+    public struct Source: Sendable, Hashable, Codable {
+        /// `HOST/NAME:TAG` or `HOST/NAME@DIGEST`.
+        public var reference: String
+        /// Whether the reference itself, a trusted key or nobody vouched for what came.
+        public var isVerified: Bool
+
+        /// Makes a source.
+        ///
+        /// - Parameters:
+        ///   - reference: `HOST/NAME:TAG` or `HOST/NAME@DIGEST`.
+        ///   - isVerified: Whether the reference itself or a trusted key vouched for what came.
+        public init(reference: String, isVerified: Bool) {
+            self.reference = reference
+            self.isVerified = isVerified
+        }
+    }
+
     /// One layer of an image.
     public struct Layer: Sendable, Hashable, Codable {
         /// The digest of the layer's uncompressed tar, after which its directory is called.
@@ -78,6 +97,8 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
     public var size: Int64
     /// Who vouches for it.
     public var verification: Verification
+    /// Which references to registries have led to it; nil in records of before there were any.
+    public var sources: [Source]?
 
     /// Makes the record of an image that is about to be imported.
     package init(
@@ -89,8 +110,10 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
         config: Digest?,
         layers: [Layer],
         documentBytes: Int64,
-        verification: Verification
+        verification: Verification,
+        sources: [Source] = []
     ) {
+        self.sources = sources
         self.id = id
         self.kind = kind
         self.names = names

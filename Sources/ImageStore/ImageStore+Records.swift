@@ -53,16 +53,17 @@ extension ImageStore {
 
     /// Finds the image that a reference to a registry has led to, the last time.
     ///
-    /// - Parameter reference: The reference; with a digest, its tag says nothing.
+    /// - Parameters:
+    ///   - reference: `HOST/NAME:TAG` or `HOST/NAME@DIGEST`.
+    ///   - verified: Whether it counts only if somebody vouched for it then.
     /// - Returns: The image's record; nil when there is none.
     /// - Throws: ``RktError`` when the records cannot be read.
-    public func image(fetchedFrom reference: DockerReference) throws -> ImageRecord? {
-        try list().last { record in
-            record.names.compactMap { try? DockerReference($0) }.contains { name in
-                guard name.registry == reference.registry, name.repository == reference.repository else { return false }
-                return reference.digest.map { name.digest == $0 } ?? (name.digest == nil && name.tag == reference.tag)
-            }
-        }
+    public func image(fetchedFrom reference: String, verified: Bool) throws -> ImageRecord? {
+        let match = try list().last { ($0.sources ?? []).contains { $0.reference == reference } }
+        guard let match,
+            !verified || match.sources?.contains(where: { $0.reference == reference && $0.isVerified }) == true
+        else { return nil }
+        return match
     }
 
     private func named(_ text: String, in records: [ImageRecord]) -> ImageRecord? {

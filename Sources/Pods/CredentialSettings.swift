@@ -26,6 +26,7 @@ public struct CredentialSettings: CredentialSource {
         var registries: [String: Credential] = [:]
         for directory in directories {
             var found: [String: Credential] = [:]
+            var written: Set<String> = []
             for file in try ConfigurationFile.read(directory: "\(directory)/auth.d", kinds: ["auth", "dockerAuth"]) {
                 try withContext("configuration file \(file.path)") {
                     guard file.kind == "dockerAuth" else {
@@ -34,7 +35,7 @@ public struct CredentialSettings: CredentialSource {
                     }
                     let document = try file.decode(RegistryDocument.self)
                     for registry in document.registries {
-                        guard found[Self.name(of: registry)] == nil else {
+                        guard written.insert(registry).inserted else {
                             throw RktError(.invalidData, "another file of the same directory is for \(registry) too")
                         }
                         found[Self.name(of: registry)] = document.credentials.credential

@@ -77,7 +77,11 @@ public struct ImageAccess: Sendable {
     }
 
     private func obtain(_ reference: DockerReference) throws -> ImageRecord {
-        if policy != .update, let found = try store.image(fetchedFrom: reference) { return found }
+        // What was fetched without anybody's word needs the user's again.
+        let isVerified = !insecure.contains(.image)
+        if policy != .update, let found = try store.image(fetchedFrom: reference.source, verified: isVerified) {
+            return found
+        }
         guard policy != .never else {
             throw RktError(
                 .notFound,

@@ -78,8 +78,11 @@ import Testing
         #expect(record.id == "sha256-\(digest.hex)")
         #expect(record.names == ["\(server.host)/app:1", "\(server.host)/app@\(digest)"])
         #expect(!record.verification.isVerified)
-        #expect(try store.image(fetchedFrom: DockerReference("\(server.host)/app:1"))?.id == record.id)
-        #expect(try store.image(fetchedFrom: DockerReference("\(server.host)/app:2")) == nil)
+        #expect(try store.image(fetchedFrom: "\(server.host)/app:1", verified: false)?.id == record.id)
+        // Nobody vouched for what the tag leads to; that a digest leads there needs nobody's word.
+        #expect(try store.image(fetchedFrom: "\(server.host)/app:1", verified: true) == nil)
+        #expect(try store.image(fetchedFrom: "\(server.host)/app@\(digest)", verified: true)?.id == record.id)
+        #expect(try store.image(fetchedFrom: "\(server.host)/app:2", verified: false) == nil)
         let before = server.requests.count
         _ = try fetch("\(server.host)/app:1")
         // The layer is there.
@@ -106,6 +109,40 @@ import Testing
         #expect("\(refusal)".contains("docker://\(server.host)/app@\(digest)"))
         #expect("\(refusal)".contains("--insecure-options=image"))
         #expect(!server.requests.contains { $0.path.contains("/blobs/") })
+    }
+
+    /// A file can have any name written into it.
+    @Test func aNameInAFileIsNoReferenceToARegistry() throws {
+        let digest = ImageFixture.digest([7])
+        for name in ["example.com/app@\(digest)", "example.com/app:1"] {
+            var image = ImageFixture.small
+            image.name = name
+            let path = try scratch.file("\(UInt64.random(in: 0...(.max))).tar", image.layoutTar)
+            let record = try FileFetcher(store: store).fetch(path: path, options: FetchOptions(insecureImage: true))
+            #expect(record.names.contains(name))
+            #expect(try store.image(fetchedFrom: name, verified: false) == nil)
+        }
+    }
+
+    @Test func aTagThatMovesLeadsToOneImage() throws {
+        let old = ImageFixture.small
+        var new = ImageFixture.small
+        new.config = "{}"
+        let isMoved = Mutex(false)
+        let registries = (Self.registry(old), Self.registry(new))
+        let server = try TestServer { request, _ in
+            let answer = isMoved.withLock { $0 } ? registries.1(request) : registries.0(request)
+            return answer.status == 404 ? registries.0(request) : answer
+        }
+        let first = try fetch("\(server.host)/app:1")
+        isMoved.withLock { $0 = true }
+        let second = try fetch("\(server.host)/app:1")
+        #expect(first.id != second.id)
+        // The old one is fetched again, by its digest: its import is the newer one then.
+        let digest = ImageFixture.digest(old.manifestBytes)
+        #expect(try fetch("\(server.host)/app:1@\(digest)", insecure: false).id == first.id)
+        #expect(try store.image(fetchedFrom: "\(server.host)/app:1", verified: false)?.id == second.id)
+        #expect(try store.list().filter { $0.names.contains("\(server.host)/app:1") }.map(\.id) == [second.id])
     }
 
     // MARK: Who lets in
@@ -174,6 +211,22 @@ import Testing
         #expect(realm.requests.allSatisfy { $0.headers["authorization"] == nil })
     }
 
+    @Test func whoeverARegistryLeadsToIsToldNothing() throws {
+        let registry = Self.registry(.small)
+        let elsewhere = try TestServer { _, _ in
+            Answer(status: 401, headers: [("WWW-Authenticate", "Basic realm=x")])
+        }
+        let target = "http://localhost:\(elsewhere.port)/blob"
+        let server = try TestServer { request, _ in
+            request.path.contains("/blobs/") ? Answer(status: 307, headers: [("Location", target)]) : registry(request)
+        }
+        let error = #expect(throws: RktError.self) {
+            try fetch("\(server.host)/app:1", credentials: OnePassword(host: server.host))
+        }
+        #expect("\(try #require(error))".contains("localhost:\(elsewhere.port) does not let you in"))
+        #expect((server.requests + elsewhere.requests).allSatisfy { $0.headers["authorization"] == nil })
+    }
+
     @Test(arguments: [
         ("https://registry.example.com", "https://registry.example.com", true),
         ("https://registry.example.com:5000", "https://registry.example.com", true),
@@ -210,10 +263,118 @@ import Testing
             return answer
         }
         _ = try fetch("\(server.host)/app:1")
-        let ranges = server.requests.filter { $0.path == layer }.map { $0.headers["range"] }
-        #expect(ranges.count >= 3)
-        #expect(ranges.first == .some(nil))
-        #expect(ranges.last != .some(nil))
+        let ranges = server.requests.filter { $0.path == layer }.map { $0.headers["range"] ?? "" }
+        let size = image.layers[0].blob.count
+        #expect(ranges == [""] + stride(from: 100_000, to: size, by: 100_000).map { "bytes=\($0)-" })
+    }
+
+    /// However small the first piece is, it is seen how the layer is compressed.
+    @Test(arguments: [1, 2, 5, 7, 9])
+    func aDownloadMayBeginSlowly(first: Int) throws {
+        var image = Self.large()
+        image.layers[0].blob = try scratch.compressed(image.layers[0].tar, with: "gzip")
+        image.layers[0].mediaType = OCI.MediaType.layer + "+gzip"
+        let registry = Self.registry(image)
+        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let server = try TestServer { request, _ in
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            if request.headers["range"] == "bytes=\(first)-" {
+                answer.status = 206
+                answer.headers = [("Content-Range", "bytes \(first)-\(answer.body.count - 1)/\(answer.body.count)")]
+                answer.body = Array(answer.body.dropFirst(first))
+            } else {
+                answer.sent = first
+            }
+            return answer
+        }
+        _ = try fetch("\(server.host)/app:1")
+    }
+
+    @Test func aTokenMayEndOnTheWay() throws {
+        let image = Self.large()
+        let registry = Self.registry(image)
+        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let tokens = Mutex(0)
+        let server = try TestServer { request, _ in
+            if request.path.hasPrefix("/token?") {
+                let number = tokens.withLock { count in
+                    count += 1
+                    return count
+                }
+                return Answer(body: Array(#"{"token":"t\#(number)"}"#.utf8))
+            }
+            let number = tokens.withLock { $0 }
+            let isGood = request.headers["authorization"] == "Bearer t\(number)"
+            let isResumed = request.headers["range"] != nil
+            guard isGood, !isResumed || number > 1 else {
+                let realm = "http://\(request.headers["host"] ?? "")/token"
+                return Answer(status: 401, headers: [("WWW-Authenticate", #"Bearer realm="\#(realm)""#)])
+            }
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            if isResumed {
+                answer.status = 206
+                answer.headers = [("Content-Range", "bytes 100000-\(answer.body.count - 1)/\(answer.body.count)")]
+                answer.body = Array(answer.body.dropFirst(100_000))
+            } else {
+                answer.sent = 100_000
+            }
+            return answer
+        }
+        _ = try fetch("\(server.host)/app:1")
+        #expect(tokens.withLock { $0 } == 2)
+    }
+
+    @Test func anotherPartThanAskedForIsRefused() throws {
+        let image = Self.large()
+        let registry = Self.registry(image)
+        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let server = try TestServer { request, _ in
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            if request.headers["range"] != nil {
+                answer.status = 206
+                answer.headers = [("Content-Range", "bytes 0-9/\(answer.body.count)")]
+            }
+            answer.sent = 100_000
+            return answer
+        }
+        #expect(error("\(server.host)/app:1")?.code == .invalidData)
+    }
+
+    /// Where only the end of the connection says that this is all.
+    @Test func whatEndsEarlyWithoutALengthGoesOn() throws {
+        let image = Self.large()
+        let registry = Self.registry(image)
+        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let tries = Mutex(0)
+        let server = try TestServer { request, _ in
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            answer.hasLength = false
+            let number = tries.withLock { count in
+                count += 1
+                return count
+            }
+            if number == 1 { answer.sent = 70_000 }
+            return answer
+        }
+        _ = try fetch("\(server.host)/app:1")
+        #expect(tries.withLock { $0 } == 2)
+    }
+
+    @Test(arguments: [200, 302, 401, 404])
+    func whatNeverEndsIsCutOff(status: Int) throws {
+        let server = try TestServer { _, _ in
+            Answer(
+                status: status,
+                headers: [("Location", "/elsewhere")],
+                body: [UInt8](repeating: 0x20, count: 1 << 20),
+                isEndless: true
+            )
+        }
+        #expect(error("\(server.host)/app:1") != nil)
     }
 
     @Test func aServerThatCannotBeginInTheMiddleIsReadAgain() throws {
@@ -301,11 +462,14 @@ import Testing
     }
 
     @Test(arguments: [
-        "file:///etc/shadow", "gopher://127.0.0.1/x", "http://me:secret@127.0.0.1/x", "http://[", "\u{1}",
+        "file:///etc/shadow", "gopher://HOST/x", "http://me:secret@HOST/x", "http://:secret@HOST/x", "http://[",
     ])
     func redirectsLeadOnlyToServers(target: String) throws {
-        let server = try TestServer { _, _ in Answer(status: 302, headers: [("Location", target)]) }
-        #expect(error("\(server.host)/app:1") != nil)
+        let elsewhere = try TestServer { _, _ in Answer() }
+        let place = target.replacing("HOST", with: elsewhere.host)
+        let server = try TestServer { _, _ in Answer(status: 302, headers: [("Location", place)]) }
+        #expect(error("\(server.host)/app:1")?.code == .invalidData)
+        #expect(elsewhere.requests.isEmpty)
     }
 
     @Test func plainHTTPIsUsedOnlyWhenAskedFor() throws {

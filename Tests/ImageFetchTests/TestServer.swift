@@ -19,10 +19,14 @@ final class TestServer: Sendable {
         var body: [UInt8] = []
         /// How much of the body is sent before the connection breaks; nil for all of it.
         var sent: Int?
+        /// Whether the head says how long the body is.
+        var hasLength = true
+        /// Whether the body comes again and again.
+        var isEndless = false
     }
 
     let port: UInt16
-    private let socket: OwnedFD
+    private let socket: SharedFD
     private let seen = Mutex<[Request]>([])
 
     /// What was asked for, in order.
@@ -46,8 +50,11 @@ final class TestServer: Sendable {
             }
             return UInt16(bigEndian: pointer.pointee.sin_port)
         }
-        socket = listener
+        let shared = SharedFD(listener)
+        socket = shared
+        // The thread has the descriptor as long as it waits there.
         try OwnThread.start { [weak self] in
+            defer { withExtendedLifetime(shared) {} }
             while true {
                 let connection = accept(raw, nil, nil)
                 guard connection >= 0, let self else { return }
@@ -57,7 +64,7 @@ final class TestServer: Sendable {
     }
 
     deinit {
-        shutdown(socket.rawValue, CInt(SHUT_RDWR))
+        shutdown(socket.descriptor.rawValue, CInt(SHUT_RDWR))
     }
 
     private func serve(_ connection: consuming OwnedFD, _ answer: (Request, Int) -> Answer) {
@@ -88,24 +95,25 @@ final class TestServer: Sendable {
         }
         let answer = answer(request, number)
         var head = "HTTP/1.1 \(answer.status) Status\r\nConnection: close\r\n"
-        if !answer.headers.contains(where: { $0.0 == "Content-Length" }) {
-            head += "Content-Length: \(answer.body.count)\r\n"
-        }
+        if answer.hasLength, !answer.isEndless { head += "Content-Length: \(answer.body.count)\r\n" }
         for (name, value) in answer.headers { head += "\(name): \(value)\r\n" }
         let whole =
             Array("\(head)\r\n".utf8) + (request.method == "HEAD" ? [] : answer.body.prefix(answer.sent ?? .max))
-        whole.withUnsafeBytes { piece in
+        var isRead = Self.send(whole, connection.rawValue)
+        while isRead, answer.isEndless { isRead = Self.send(answer.body, connection.rawValue) }
+    }
+
+    /// Sends all; says whether the other side takes it.
+    private static func send(_ bytes: [UInt8], _ connection: CInt) -> Bool {
+        bytes.withUnsafeBytes { piece in
             var sent = 0
             while sent < piece.count {
-                let count = send(
-                    connection.rawValue,
-                    piece.baseAddress.map { $0 + sent },
-                    piece.count - sent,
-                    CInt(MSG_NOSIGNAL)
-                )
-                guard count > 0 else { return }
+                let start = piece.baseAddress.map { $0 + sent }
+                let count = Glibc.send(connection, start, piece.count - sent, CInt(MSG_NOSIGNAL))
+                guard count > 0 else { return false }
                 sent += count
             }
+            return true
         }
     }
 }

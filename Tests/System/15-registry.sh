@@ -13,9 +13,9 @@ serve() {
         auth="auth: {htpasswd: {realm: here, path: $WORK/passwords}}"
     fi
     if [[ " $* " == *' tls '* ]]; then
-        openssl req -quiet -x509 -newkey rsa:2048 -nodes -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -days 2 \
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -days 2 \
             -subj '/CN=an authority' 2>/dev/null
-        openssl req -quiet -newkey rsa:2048 -nodes -keyout "$WORK/key" -out "$WORK/request" -subj '/CN=localhost' 2>/dev/null
+        openssl req -newkey rsa:2048 -nodes -keyout "$WORK/key" -out "$WORK/request" -subj '/CN=localhost' 2>/dev/null
         openssl x509 -req -in "$WORK/request" -CA "$WORK/ca.crt" -CAkey "$WORK/ca.key" -CAcreateserial -days 2 \
             -extfile <(echo 'subjectAltName=DNS:localhost') -out "$WORK/crt" 2>/dev/null
         http+=", tls: {certificate: $WORK/crt, key: $WORK/key}"
@@ -60,6 +60,17 @@ case_tag_is_fetched_when_the_user_says_so() {
     refused 'pull-policy' rkt_here "$options" run --net=none --pull-policy=never docker://localhost:5000/team/redis:8
 }
 
+case_what_nobody_vouched_for_needs_the_users_word_again() {
+    serve
+    push redis.oci redis
+    expect_status 0 rkt_here --insecure-options=http,image fetch docker://localhost:5000/redis
+    refused '--insecure-options=image' rkt_here --insecure-options=http run --net=none docker://localhost:5000/redis
+    # A name that is written into a file leads nowhere.
+    skopeo copy --quiet "oci:$IMAGES/nginx.oci" "docker-archive:$WORK/evil.tar:localhost:5000/app:1"
+    expect_status 0 rkt_here --insecure-options=image fetch "$WORK/evil.tar"
+    refused 'does not have it' rkt_here --insecure-options=http,image run --net=none docker://localhost:5000/app:1
+}
+
 case_password() {
     serve password
     push redis.oci redis
@@ -86,23 +97,33 @@ case_certificate_of_an_own_authority() {
     expect_status 0 rkt_here --insecure-options=image,tls fetch "$reference"
     mkdir -p /etc/rkt/certs.d/localhost:5000
     cp "$WORK/ca.crt" /etc/rkt/certs.d/localhost:5000/ca.crt
-    expect_status 0 rkt_here --insecure-options=image fetch "$reference"
+    local status=0
+    rkt_here --insecure-options=image fetch "$reference" >/dev/null 2>"$WORK/errors" || status=$?
     rm -r /etc/rkt/certs.d
+    expect_equal 0 "$status" "status: $(<"$WORK/errors")"
 }
 
 case_fetch_that_is_killed_leaves_whole_images() {
     serve
     push redis.oci redis
     push nginx.oci nginx
-    local call number options=--insecure-options=http,image
+    local call number blob id kills=0 options=--insecure-options=http,image
     for call in recvfrom pwrite64 write renameat2 renameat fsync syncfs mkdirat; do
         for number in 1 4 30; do
             strace --follow-forks --quiet=all --output=/dev/null --trace="$call" --inject="$call:signal=KILL:when=$number" \
                 rkt --dir="$WORK/data" "$options" fetch docker://localhost:5000/redis docker://localhost:5000/nginx \
-                >"$WORK/killed" 2>&1 || true
-            rkt_here image list --no-legend >"$WORK/list" || fail "list after $call number $number"
+                >"$WORK/killed" 2>&1 || kills=$((kills + 1))
+            # Whatever has its final name is whole.
+            for blob in "$WORK"/data/store/blobs/sha256/*; do
+                [[ ! -e $blob || $(sha256sum <"$blob") == "${blob##*/}  -" ]] || fail "$blob after $call number $number"
+            done
+            rkt_here image list --no-legend --full --fields=id >"$WORK/list" || fail "list after $call number $number"
+            while read -r id; do
+                rkt_here image cat-manifest "$id" >/dev/null || fail "image $id after $call number $number"
+            done <"$WORK/list"
         done
     done
+    ((kills >= 8)) || fail "only $kills of the fetches were killed"
     expect_status 0 rkt_here "$options" fetch docker://localhost:5000/redis docker://localhost:5000/nginx
     expect_status 0 rkt_here "$options" run --net=none docker://localhost:5000/redis --exec=/usr/bin/redis-server -- --version
     rkt_here gc --grace-period=0s >/dev/null 2>&1

@@ -36,6 +36,7 @@ struct rkt_exchange {
     int is_head;
     int allows_http;
     int ignores_certificates;
+    long seconds;  // the most it may take; 0 for no limit but that something comes
     const char *_Nullable authorities;  // a file of certificates, besides the system's
     const char *_Nullable certificate;  // of the client, and its key
     const char *_Nullable key;
@@ -51,6 +52,7 @@ enum {
     RKT_EXCHANGE_BROKEN = 2,      // by the network: again is worth a try
     RKT_EXCHANGE_UNTRUSTED = 3,   // the server's certificate
     RKT_EXCHANGE_IMPOSSIBLE = 4,  // whatever else: again would be the same
+    RKT_EXCHANGE_NO_TLS = 5,      // nobody there speaks TLS, or nobody is there
 };
 
 struct rkt_connection;

@@ -20,19 +20,22 @@ public struct DockerCredentials: CredentialSource {
     ///
     /// - Parameter environment: The variables of the environment that say where that is.
     public init(environment: (String) -> String?) {
-        if let file = environment("REGISTRY_AUTH_FILE") {
+        if let file = Self.some(environment("REGISTRY_AUTH_FILE")) {
             paths = [file]
             return
         }
-        let home = environment("HOME")
-        let runtime = environment("XDG_RUNTIME_DIR") ?? "/run/containers/\(geteuid())"
-        let configuration = environment("XDG_CONFIG_HOME") ?? home.map { "\($0)/.config" }
+        let home = Self.some(environment("HOME"))
+        let session = Self.some(environment("XDG_RUNTIME_DIR"))
+        let configuration = Self.some(environment("XDG_CONFIG_HOME")) ?? home.map { "\($0)/.config" }
         paths = [
-            environment("XDG_RUNTIME_DIR") == nil ? "\(runtime)/auth.json" : "\(runtime)/containers/auth.json",
+            session.map { "\($0)/containers/auth.json" } ?? "/run/containers/\(geteuid())/auth.json",
             configuration.map { "\($0)/containers/auth.json" },
-            (environment("DOCKER_CONFIG") ?? home.map { "\($0)/.docker" }).map { "\($0)/config.json" },
+            (Self.some(environment("DOCKER_CONFIG")) ?? home.map { "\($0)/.docker" }).map { "\($0)/config.json" },
         ].compactMap(\.self)
     }
+
+    /// A variable that is empty says nothing.
+    private static func some(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
 
     private struct Document: Decodable {
         struct Entry: Decodable {
@@ -54,9 +57,12 @@ public struct DockerCredentials: CredentialSource {
         let wanted = Self.keys(host, repository)
         for path in paths {
             guard let document = try Self.read(path), let entries = document.auths else { continue }
-            let known = Dictionary(entries.map { (Self.normalized($0.key), $0.value) }) { first, _ in first }
+            // A key that is written as it is counts before one with something around it.
+            let known = Dictionary(
+                entries.sorted { $0.key < $1.key }.map { (Self.normalized($0.key), $0.value) }
+            ) { first, _ in first }
             for key in wanted {
-                guard let entry = known[key] else { continue }
+                guard let entry = entries[key] ?? known[key] else { continue }
                 if let credential = try Self.credential(entry, "\(path), \(key)") { return credential }
             }
         }
@@ -65,10 +71,18 @@ public struct DockerCredentials: CredentialSource {
 
     private static func read(_ path: String) throws -> Document? {
         do {
-            guard let slash = path.lastIndex(of: "/") else { return nil }
-            let directory = try Directory(path: String(path[...slash]))
-            let bytes = try directory.read(String(path[path.index(after: slash)...]), limit: StrictJSON.sizeLimit)
-            return try StrictJSON.decode(Document.self, from: bytes, name: path)
+            // The user's own, links and all.
+            let file = OwnedFD(
+                taking: try system("opening \(path)") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+            )
+            guard try FileStatus(of: file, name: path).kind == .regular else {
+                throw RktError(.invalidData, "\(path) is not a regular file")
+            }
+            return try StrictJSON.decode(
+                Document.self,
+                from: try file.readAll(limit: StrictJSON.sizeLimit, name: path),
+                name: path
+            )
         } catch let error as RktError where error.code == .notFound {
             return nil
         }
@@ -88,8 +102,9 @@ public struct DockerCredentials: CredentialSource {
     private static func normalized(_ key: String) -> String {
         var key = key[...]
         for scheme in ["https://", "http://"] where key.hasPrefix(scheme) { key = key.dropFirst(scheme.count) }
-        for end in ["/", "/v1", "/v2"] where key.hasSuffix(end) { key = key.dropLast(end.count) }
-        return String(key)
+        if key.hasSuffix("/") { key = key.dropLast() }
+        let parts = key.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2 && ["v1", "v2"].contains(parts[1]) ? String(parts[0]) : String(key)
     }
 
     private static func credential(_ entry: Document.Entry, _ name: String) throws -> Credential? {

@@ -33,9 +33,14 @@ final class HTTPClient: Sendable {
         case broken(String)
         /// The server could not show that it is the one.
         case untrusted(String)
+        /// Nobody there speaks TLS, or nobody is there.
+        case noTLS(String)
         /// Anything else.
         case impossible(String)
     }
+
+    /// Thrown by who receives a body: no more of it is wanted, and what has come is all right.
+    struct Enough: Error {}
 
     let settings: HTTPSettings
     private let certificates: HostCertificates
@@ -56,23 +61,28 @@ final class HTTPClient: Sendable {
     ///
     /// - Parameters:
     ///   - request: The request.
+    ///   - seconds: The most it may take; 0 for no limit but that something comes.
     ///   - receive: Takes the body piece by piece, with the head of the response.
     /// - Returns: The head of the response, whatever its status.
     /// - Throws: ``Failure``, or what `receive` throws.
     func send(
         _ request: HTTPRequest,
+        seconds: Int = 0,
         _ receive: @escaping (HTTPResponse, UnsafeRawBufferPointer) throws -> Void
     ) throws -> HTTPResponse {
         let connection = try idle.withLock { $0.popLast() } ?? Connection()
         let files = certificates.files(for: request.location.origin)
         let exchange = Exchange(request.location, receive)
-        let result = connection.run(request, exchange, settings, files)
+        let result = connection.run(request, exchange, settings, files, seconds: seconds)
+        // The connection is no more use then.
+        if exchange.failure is Enough { return exchange.response }
         if let failure = exchange.failure { throw failure }
         let words = "\(request.location.origin): \(connection.error)"
         switch Int(result) {
         case RKT_EXCHANGE_DONE: break
         case RKT_EXCHANGE_BROKEN: throw Failure.broken(words)
         case RKT_EXCHANGE_UNTRUSTED: throw Failure.untrusted(words)
+        case RKT_EXCHANGE_NO_TLS: throw Failure.noTLS(words)
         default: throw Failure.impossible(words)
         }
         idle.withLock { $0.append(connection) }
@@ -95,8 +105,13 @@ private final class Connection: @unchecked Sendable {
 
     var error: String { String(cString: rkt_connection_error(handle)) }
 
-    func run(_ request: HTTPRequest, _ exchange: Exchange, _ settings: HTTPSettings, _ files: CertificateFiles) -> CInt
-    {
+    func run(
+        _ request: HTTPRequest,
+        _ exchange: Exchange,
+        _ settings: HTTPSettings,
+        _ files: CertificateFiles,
+        seconds: Int
+    ) -> CInt {
         // libcurl sends no header of its own that could tell who this is, but for those asked for here.
         let lines = request.headers.map { "\($0.name): \($0.value)" }
         return withCStrings([request.location.description, settings.userAgent] + lines) { texts in
@@ -112,6 +127,7 @@ private final class Connection: @unchecked Sendable {
                         is_head: request.method == .head ? 1 : 0,
                         allows_http: settings.allowsHTTP ? 1 : 0,
                         ignores_certificates: settings.ignoresCertificates ? 1 : 0,
+                        seconds: seconds,
                         authorities: paths[0],
                         certificate: paths[1],
                         key: paths[2],
@@ -149,7 +165,7 @@ private final class Exchange {
 
     func takeHeader(_ bytes: UnsafeRawPointer, _ count: Int) -> CInt {
         // What comes behind the body is nobody's.
-        if received != nil { return 0 }
+        if head.isWhole { return 0 }
         let line = String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
         if head.take(line) { return 0 }
         failure = RktError(.invalidData, "\(location.origin) answers with headers that cannot be read, or too many")

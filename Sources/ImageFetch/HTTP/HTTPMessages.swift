@@ -46,6 +46,8 @@ struct HTTPHeadReader {
     private(set) var status = 0
     private(set) var headers: [(name: String, value: String)] = []
     private var bytes = 0
+    /// Whether the head of the last response has come to its end: trailers of a body look like headers.
+    private(set) var isWhole = false
 
     /// The most bytes of all headers.
     private static let sizeLimit = 256 << 10
@@ -66,7 +68,11 @@ struct HTTPHeadReader {
             headers = []
             return true
         }
-        guard let colon = line.firstIndex(of: ":") else { return line.isEmpty }
+        if line.isEmpty {
+            isWhole = status >= 200
+            return true
+        }
+        guard let colon = line.firstIndex(of: ":") else { return false }
         let value = line[line.index(after: colon)...].trimming { $0 == " " || $0 == "\t" }
         headers.append((line[..<colon].lowercased(), String(value)))
         return true

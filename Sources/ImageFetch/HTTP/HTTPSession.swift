@@ -30,7 +30,19 @@ struct HTTPSession: Sendable {
     /// What of the body of an error is read.
     private static let errorLimit = 64 << 10
 
+    /// What a server has answered at last.
+    struct Answer {
+        let response: HTTPResponse
+        /// Of an error, the beginning.
+        var body: [UInt8] = []
+        /// Whether content has come before.
+        var isFurther = false
+    }
+
     // MARK: Documents
+
+    /// The longest that a document may take, in seconds.
+    private static let documentLimit = 300
 
     /// Gets a small document.
     ///
@@ -46,54 +58,72 @@ struct HTTPSession: Sendable {
         _ authorization: Authorization? = nil,
         limit: Int,
         name: String
-    ) throws -> (response: HTTPResponse, body: [UInt8]) {
+    ) throws -> Answer {
         var failures = 0
         while true {
             var body: [UInt8] = []
             let response = try retrying(&failures) {
                 body = []
-                return try follow(request, authorization) { response, piece in
-                    if response.isSuccess, body.count + piece.count > limit {
+                return try follow(request, authorization, seconds: Self.documentLimit) { response, piece in
+                    guard response.isSuccess else { return try Self.takeError(&body, piece) }
+                    guard body.count + piece.count <= limit else {
                         throw RktError(.limitExceeded, "\(name) is larger than \(limit) bytes")
                     }
-                    body += piece.prefix(response.isSuccess ? piece.count : Self.errorLimit - body.count)
+                    body += piece
                 }
             }
-            if let response { return (response, body) }
+            if let response { return Answer(response: response, body: body) }
         }
     }
 
+    private static func takeError(_ body: inout [UInt8], _ piece: UnsafeRawBufferPointer) throws {
+        body += piece.prefix(errorLimit - body.count)
+        if body.count >= errorLimit { throw HTTPClient.Enough() }
+    }
+
     // MARK: Streams
+
+    /// How far the content of a stream has come.
+    struct StreamPosition {
+        fileprivate var done: Int64 = 0
+        fileprivate var pieces = 0
+    }
 
     /// Gets content of a known size piece by piece; where a connection breaks, another one goes on.
     ///
     /// - Parameters:
     ///   - request: The request.
     ///   - authorization: What to show, and to whom.
+    ///   - position: Where to go on; where it has ended afterwards.
     ///   - size: The size in bytes, nil when nobody said.
     ///   - name: What it is, for errors.
     ///   - sink: Takes the content.
-    /// - Returns: The last answer: a success, or an error of the server's before anything came.
+    /// - Returns: The last answer, which is an error of the server's where not all has come, and the beginning of an error's body.
     /// - Throws: `RktError` with `unavailable` when it cannot be had, `digestMismatch` for more than the size; what `sink` throws.
     func stream(
         _ request: HTTPRequest,
         _ authorization: Authorization? = nil,
+        from position: inout StreamPosition,
         size: Int64?,
         name: String,
         _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void
-    ) throws -> HTTPResponse {
-        var done: Int64 = 0
+    ) throws -> Answer {
         var failures = 0
-        var pieces = 0
+        let beginning = position.done
+        var done = beginning
+        defer { position.done = done }
         while true {
             var request = request
             let start = done
             if start > 0 { request.headers.append(("Range", "bytes=\(start)-")) }
             // How much comes that was there already, from a server that cannot begin in the middle.
             var repeated: Int64 = 0
+            var last: HTTPResponse?
+            var body: [UInt8] = []
             let response = try retrying(&failures) {
                 try follow(request, authorization) { response, piece in
-                    guard response.isSuccess else { return }
+                    guard response.isSuccess else { return try Self.takeError(&body, piece) }
+                    last = response
                     var piece = piece[...]
                     if start > 0, response.status != 206 {
                         let passed = min(Int64(piece.count), start - repeated)
@@ -116,19 +146,18 @@ struct HTTPSession: Sendable {
                     done += Int64(piece.count)
                 }
             }
+            // All has come, though the connection broke behind it.
+            if response == nil, let last, done == size { return Answer(response: last) }
             // What has come further has not failed, but a server that gives some bytes each time would never end.
-            pieces += 1
-            if done > start, pieces < Self.pieceLimit { failures = min(failures, 1) }
-            if let response {
-                if response.status == 416, let size, start == size { return response }
-                if start > 0, !response.isSuccess {
-                    throw RktError(
-                        .unavailable,
-                        "\(name): \(response.location.origin) answers with status \(response.status)"
-                    )
-                }
-                return response
+            position.pieces += 1
+            if done > start, position.pieces < Self.pieceLimit { failures = min(failures, 1) }
+            guard let response else { continue }
+            if response.isSuccess, let size, done < size, response.contentLength == nil {
+                // Only the end of the connection has said that this is the end.
+                failures += 1
+                if failures < Self.failureLimit { continue }
             }
+            return Answer(response: response, body: body, isFurther: done > beginning)
         }
     }
 
@@ -154,9 +183,11 @@ struct HTTPSession: Sendable {
             pause(patience(failures))
         } catch HTTPClient.Failure.untrusted(let words) {
             throw RktError(.permissionDenied, "\(words) (for a certificate of your own: /etc/rkt/certs.d/HOST/ca.crt)")
-        } catch HTTPClient.Failure.impossible(let words) {
+        } catch HTTPClient.Failure.noTLS(let words) {
             let hint = client.settings.allowsHTTP ? "" : " (a server without TLS: --insecure-options=http)"
             throw RktError(.unavailable, words + hint)
+        } catch HTTPClient.Failure.impossible(let words) {
+            throw RktError(.unavailable, words)
         }
         return nil
     }
@@ -168,6 +199,7 @@ struct HTTPSession: Sendable {
     private func follow(
         _ request: HTTPRequest,
         _ authorization: Authorization?,
+        seconds: Int = 0,
         _ receive: @escaping Receiver
     ) throws -> HTTPResponse {
         var request = request
@@ -183,8 +215,9 @@ struct HTTPSession: Sendable {
             if let authorization, authorization.origin == origin {
                 sent.headers.append(("Authorization", authorization.value))
             }
-            let response = try client.send(sent) { response, piece in
-                if !response.isRedirect { try receive(response, piece) }
+            let response = try client.send(sent, seconds: seconds) { response, piece in
+                if response.isRedirect { throw HTTPClient.Enough() }
+                try receive(response, piece)
             }
             guard response.isRedirect, let target = response.header("location") else { return response }
             let next = try HTTPLocation(target, relativeTo: request.location)

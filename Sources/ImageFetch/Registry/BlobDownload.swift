@@ -6,6 +6,9 @@ internal import Synchronization
 
 /// A download that is read as a file is, by a socket: while one thread gets it, another one checks, unpacks and stores it.
 final class BlobDownload: Sendable {
+    /// How many bytes tell how content is compressed.
+    private static let beginning = 8
+
     private let outcome = Mutex<Result<Void, any Error>?>(nil)
     /// Begins a download.
     ///
@@ -22,7 +25,17 @@ final class BlobDownload: Sendable {
         let stream = try LocalStream(capacity: 1 << 20)
         let reader = stream.takeReader()
         try OwnThread.start {
-            let result = Result { try body { piece in try stream.send(piece, name: name) } }
+            let result = Result {
+                // Who reads looks at the first bytes, without waiting for more than there are.
+                var first: [UInt8]? = []
+                try body { piece in
+                    guard let held = first else { return try stream.send(piece, name: name) }
+                    let beginning = held + piece
+                    first = beginning.count < Self.beginning ? beginning : nil
+                    if first == nil { try beginning.withUnsafeBytes { try stream.send($0, name: name) } }
+                }
+                try first?.withUnsafeBytes { try stream.send($0, name: name) }
+            }
             download.outcome.withLock { $0 = result }
             // Only now the reader comes to the end, and asks how it was.
             stream.finish()

@@ -44,14 +44,14 @@ final class RegistryClient: Sendable {
         let types = [
             OCI.MediaType.index, OCI.MediaType.manifest, OCI.MediaType.dockerIndex, OCI.MediaType.dockerManifest,
         ]
-        let (response, body) = try answer { base, authorization in
+        let found = try answer { base, authorization in
             let location = try HTTPLocation("\(repository)/manifests/\(reference)", relativeTo: base)
             let request = HTTPRequest(location, headers: types.map { ("Accept", $0) })
             return try session.document(request, authorization, limit: limit, name: name)
         }
-        try check(response, body, name)
-        let type = response.header("content-type")?.prefix { $0 != ";" }.trimming { $0 == " " }
-        return (body, type.map(String.init))
+        try check(found.response, found.body, name)
+        let type = found.response.header("content-type")?.prefix { $0 != ";" }.trimming { $0 == " " }
+        return (found.body, type.map(String.init))
     }
 
     /// A blob that is small enough for memory.
@@ -63,12 +63,12 @@ final class RegistryClient: Sendable {
     /// - Returns: The content as it came, not verified.
     /// - Throws: `RktError` as ``manifest(_:limit:name:)``.
     func document(_ digest: Digest, limit: Int, name: String) throws -> [UInt8] {
-        let (response, body) = try answer { base, authorization in
+        let found = try answer { base, authorization in
             let location = try HTTPLocation("\(repository)/blobs/\(digest)", relativeTo: base)
             return try session.document(HTTPRequest(location), authorization, limit: limit, name: name)
         }
-        try check(response, body, name)
-        return body
+        try check(found.response, found.body, name)
+        return found.body
     }
 
     /// A blob, piece by piece.
@@ -85,26 +85,39 @@ final class RegistryClient: Sendable {
         name: String,
         _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        let (response, _) = try answer { base, authorization in
+        var position = HTTPSession.StreamPosition()
+        let found = try answer { base, authorization in
             let location = try HTTPLocation("\(repository)/blobs/\(digest)", relativeTo: base)
-            return (try session.stream(HTTPRequest(location), authorization, size: size, name: name, sink), [])
+            return try session.stream(
+                HTTPRequest(location),
+                authorization,
+                from: &position,
+                size: size,
+                name: name,
+                sink
+            )
         }
-        try check(response, [], name)
+        try check(found.response, found.body, name)
     }
 
     // MARK: Access
 
     /// Asks; where the registry wants to know who asks, says so and asks again.
     private func answer(
-        _ body: (HTTPLocation, HTTPSession.Authorization?) throws -> (response: HTTPResponse, body: [UInt8])
-    ) throws -> (response: HTTPResponse, body: [UInt8]) {
-        var hasShown = false
+        _ body: (HTTPLocation, HTTPSession.Authorization?) throws -> HTTPSession.Answer
+    ) throws -> HTTPSession.Answer {
+        var isFresh = false
         while true {
             let base = try base()
             let authorization = state.withLock { $0.authorization }
             let found = try body(base, authorization)
-            guard found.response.status == 401, !hasShown else { return found }
-            hasShown = true
+            // A token may end while something large is on its way.
+            if found.isFurther { isFresh = false }
+            // Whoever it was redirected to is told nothing.
+            guard found.response.status == 401, found.response.location.origin == base.origin, !isFresh else {
+                return found
+            }
+            isFresh = true
             let shown = try authorize(found.response, base)
             state.withLock { $0.authorization = shown }
         }
@@ -117,9 +130,11 @@ final class RegistryClient: Sendable {
         var base = try HTTPLocation("https://\(host)/v2/")
         if session.client.settings.allowsHTTP {
             do {
-                _ = try session.client.send(HTTPRequest(base)) { _, _ in }
-            } catch is HTTPClient.Failure {
+                _ = try session.client.send(HTTPRequest(base), seconds: 60) { _, _ in throw HTTPClient.Enough() }
+            } catch HTTPClient.Failure.noTLS {
                 base = try HTTPLocation("http://\(host)/v2/")
+            } catch is HTTPClient.Failure {
+                // The first request says what is wrong.
             }
         }
         state.withLock { $0.base = base }
@@ -142,16 +157,17 @@ final class RegistryClient: Sendable {
 
     private func check(_ response: HTTPResponse, _ body: [UInt8], _ name: String) throws {
         if response.isSuccess { return }
+        let who = response.location.origin
         let reason = RegistryError.summary(body).map { ": \($0)" } ?? ""
         switch response.status {
-        case 404: throw RktError(.notFound, "\(name): \(host) does not have it\(reason)")
+        case 404: throw RktError(.notFound, "\(name): \(who) does not have it\(reason)")
         case 401, 403:
             throw RktError(
                 .permissionDenied,
-                "\(name): \(host) does not let you in\(reason) (credentials: rkt's auth.d, or 'podman login \(host)')"
+                "\(name): \(who) does not let you in\(reason) (credentials: rkt's auth.d, or 'podman login \(host)')"
             )
-        case 429: throw RktError(.unavailable, "\(name): \(host) has had too many requests from you\(reason)")
-        default: throw RktError(.unavailable, "\(name): \(host) answers with status \(response.status)\(reason)")
+        case 429: throw RktError(.unavailable, "\(name): \(who) has had too many requests from you\(reason)")
+        default: throw RktError(.unavailable, "\(name): \(who) answers with status \(response.status)\(reason)")
         }
     }
 }

@@ -47,19 +47,22 @@ public struct RegistryFetcher: Sendable {
             let client = RegistryClient(reference, session: session, credentials: credentials)
             let top = try self.top(of: reference, client, name: name)
             let verification = try verify(reference, top.descriptor.digest, options)
+            let layers = progress.map { ImageProgress(name, $0) }
             let context = FetchContext(
-                work: try store.beginImport(unpack: options.unpack, progress: progress),
+                work: try store.beginImport(unpack: options.unpack, progress: layers?.sink),
                 name: name,
                 reference: nil,
                 options: options,
                 verification: verification,
-                progress: progress
+                progress: progress,
+                layers: layers,
+                sources: reference.sources(top.descriptor.digest, isVerified: verification.isVerified)
             )
             let content = RegistryContent(client: client, name: name, limit: store.limits.manifestBytes)
             return try OCIImporter(context, content).run(
                 top.bytes,
                 top.descriptor,
-                names: reference.names(top.descriptor.digest)
+                names: context.sources.map(\.reference)
             )
         }
     }
@@ -126,10 +129,16 @@ private struct RegistryContent: OCIContent {
 }
 
 extension DockerReference {
-    /// The names of an image that this reference has led to.
-    fileprivate func names(_ digest: Digest) -> [String] {
+    /// What this reference is on record as: with a digest, its tag says nothing.
+    public var source: String {
         let repository = "\(registry)/\(repository)"
-        return [tag.map { "\(repository):\($0)" }, "\(repository)@\(digest)"].compactMap(\.self)
+        return digest.map { "\(repository)@\($0)" } ?? "\(repository):\(tag ?? "latest")"
+    }
+
+    /// What is on record of an image that this reference has led to: also that its digest leads there.
+    fileprivate func sources(_ digest: Digest, isVerified: Bool) -> [ImageRecord.Source] {
+        let pinned = ImageRecord.Source(reference: "\(registry)/\(repository)@\(digest)", isVerified: true)
+        return self.digest == nil ? [ImageRecord.Source(reference: source, isVerified: isVerified), pinned] : [pinned]
     }
 }
 

@@ -58,12 +58,13 @@ struct RegistryToken {
         let words = query.map { "\($0)=\(Self.escaped($1))" }.joined(separator: "&")
         let location = try HTTPLocation(realm.description + separator + words)
         let shown = isTrusted ? credential : nil
-        let (response, body) = try session.document(
+        let found = try session.document(
             HTTPRequest(location),
             shown.map { HTTPSession.Authorization(origin: location.origin, value: $0.authorization) },
             limit: Self.sizeLimit,
             name: "the token of \(realm.origin)"
         )
+        let (response, body) = (found.response, found.body)
         guard response.isSuccess else {
             let reason = RegistryError.summary(body).map { ": \($0)" } ?? ""
             let hint =
