@@ -82,8 +82,7 @@ int rkt_url_parse(const char *base, const char *text, struct rkt_url *url) {
         url->scheme = part(handle, CURLUPART_SCHEME, 0);
         url->host = part(handle, CURLUPART_HOST, 0);
         url->port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-        url->path = part(handle, CURLUPART_PATH, 0);
-        if (user == NULL && password == NULL && url->whole && url->scheme && url->host && url->port && url->path &&
+        if (user == NULL && password == NULL && url->whole && url->scheme && url->host && url->port &&
             (strcmp(url->scheme, "https") == 0 || strcmp(url->scheme, "http") == 0))
             result = 0;
         free(user);
@@ -100,7 +99,6 @@ void rkt_url_free(struct rkt_url *url) {
     free(url->scheme);
     free(url->host);
     free(url->port);
-    free(url->path);
     *url = (struct rkt_url){0};
 }
 
@@ -193,7 +191,6 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_NOBODY, exchange->is_head ? 1L : 0L);
     SET(CURLOPT_HTTPHEADER, headers);
     SET(CURLOPT_USERAGENT, exchange->user_agent);
     SET(CURLOPT_ERRORBUFFER, connection->error);

@@ -72,7 +72,7 @@ enum AppLauncher {
     private static func recordFailure(in pod: Int32, _ status: Int32, app: Text, unit: Text, _ code: Int32) {
         guard let systemd = BusConnection.systemd() else { return }
         let answers = ["Restart", "RestartForceExitStatus"].map { (name: StaticString) in
-            systemd.send(BusCall.property(SystemdUnit.path(unit), "org.freedesktop.systemd1.Service", name))
+            systemd.send(BusCall.property(SystemdUnit.path(unit), SystemdUnit.serviceInterface, name))
         }.map { systemd.answer(to: $0, patience: 25_000) }
         guard let policy = answers[0].flatMap(SystemdUnit.string), equal(policy, "no"), let forced = answers[1],
             !SystemdUnit.has(forced, code, isExit: true)

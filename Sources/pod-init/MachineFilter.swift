@@ -19,14 +19,15 @@ enum MachineFilter {
         guard configuration.optional("Capabilities") == nil,
             let rules = contents(in: pod.directory, Text("machine-filter/config.json"))
         else { return nil }
-        let kept = Text(directory) + "/" + hexadecimal(hash(rules))
-        if !exists(in: AT_FDCWD, kept) { compile(for: pod, configuration, to: kept) }
+        let name = hexadecimal(hash(rules))
+        let kept = Text(directory) + "/" + name
+        if !exists(in: AT_FDCWD, kept) { compile(for: pod, configuration, as: name) }
         return contents(kept, limit: limit).flatMap { isWhole($0) ? $0 : nil }
     }
 
     /// Compiles in a process of its own: whatever fails, from a full `/run` to a filter that the kernel does not take, there is
     /// none then.
-    private static func compile(for pod: PodRecords, _ configuration: PodConfiguration, to kept: Text) {
+    private static func compile(for pod: PodRecords, _ configuration: PodConfiguration, as name: Text) {
         let child = check(fork(), Text("forking"))
         guard child == 0 else {
             while waitpid(child, nil, 0) < 0, __errno_location().pointee == EINTR {}
@@ -34,22 +35,18 @@ enum MachineFilter {
         }
         // What follows a failure is the parent's.
         Role.beforeFailure = nil
-        let place = pod.path + "/machine-filter"
+        let bundle = pod.path + "/machine-filter"
         Text(configuration.value("Runtime")).withCString { runtime in
-            RuntimeContainer(runtime: runtime, bundle: place, id: Text(pod.uuid) + "-machine", isInMachine: false)
-                .compileFilter(in: place + "/state")
+            RuntimeContainer(runtime: runtime, bundle: bundle, id: Text(pod.uuid) + "-machine", isInMachine: false)
+                .compileFilter(in: bundle + "/state")
         }
-        let found = only(in: place + "/state" + RuntimeContainer.filters)
+        let found = only(in: bundle + "/state" + RuntimeContainer.filters)
         makeDirectory(Text("/run/rkt"))
         makeDirectory(Text(directory), mode: 0o700)
-        let temporary = kept + "." + getpid()
-        writeBytes(temporary, found ?? [])
-        // The runtime keeps what it could write of it.
+        let place = openFile(Text(directory), O_RDONLY | O_DIRECTORY)
+        // The runtime keeps what it could write of it; a whole one lets this process go on.
         if let found { putIntoForce(found) }
-        check(
-            temporary.withCString { from in kept.withCString { renameat(AT_FDCWD, from, AT_FDCWD, $0) } },
-            Text("keeping the filter of system calls")
-        )
+        replaceFile(in: place, name, found ?? [], mode: 0o600)
         _exit(0)
     }
 
@@ -72,16 +69,6 @@ enum MachineFilter {
         var found: [UInt8]?
         forEachEntry(of: directory) { name, _ in found = contents(in: directory, name, limit: limit) }
         return found
-    }
-
-    private static func writeBytes(_ path: Text, _ content: [UInt8]) {
-        let fd = path.withCString { open_at(AT_FDCWD, $0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600) }
-        check(fd, Text("making ") + path)
-        if write(fd, content, content.count) != content.count {
-            remove(path)
-            fail(Text("writing ") + path)
-        }
-        _ = close(fd)
     }
 
     private static func isWhole(_ filter: [UInt8]) -> Bool { !filter.isEmpty && filter.count % 8 == 0 }

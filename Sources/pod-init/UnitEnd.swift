@@ -15,12 +15,12 @@ struct UnitEnd {
     /// Whether systemd was asked to stop the unit before the process ended.
     private let wasAsked: Bool
 
-    private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
-    private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
-
     /// What to ask for `isDown`.
     static func stateQuestions(_ unit: Text) -> [BusCall] {
-        [BusCall.property(unit, unitInterface, "ActiveState"), BusCall.property(unit, unitInterface, "Job")]
+        [
+            BusCall.property(unit, SystemdUnit.interface, "ActiveState"),
+            BusCall.property(unit, SystemdUnit.interface, "Job"),
+        ]
     }
 
     /// Whether a unit is down and is not about to be started.
@@ -32,18 +32,18 @@ struct UnitEnd {
     /// What to ask for an end.
     static func questions(_ unit: Text) -> [BusCall] {
         [
-            BusCall.property(unit, unitInterface, "StateChangeTimestampMonotonic"),
-            BusCall.property(unit, unitInterface, "ActiveState"),
-            BusCall.property(unit, unitInterface, "ActiveEnterTimestampMonotonic"),
-            BusCall.property(unit, unitInterface, "ActiveExitTimestampMonotonic"),
-            BusCall.property(unit, serviceInterface, "Result"),
-            BusCall.property(unit, serviceInterface, "ExecMainCode"),
-            BusCall.property(unit, serviceInterface, "ExecMainStatus"),
-            BusCall.property(unit, serviceInterface, "ExecMainStartTimestampMonotonic"),
-            BusCall.property(unit, serviceInterface, "ExecMainExitTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.interface, "StateChangeTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.interface, "ActiveState"),
+            BusCall.property(unit, SystemdUnit.interface, "ActiveEnterTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.interface, "ActiveExitTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.serviceInterface, "Result"),
+            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainCode"),
+            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainStatus"),
+            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainStartTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainExitTimestampMonotonic"),
             // Again: the answers are of one moment only if nothing has changed.
-            BusCall.property(unit, unitInterface, "StateChangeTimestampMonotonic"),
-            BusCall.property(unit, unitInterface, "Job"),
+            BusCall.property(unit, SystemdUnit.interface, "StateChangeTimestampMonotonic"),
+            BusCall.property(unit, SystemdUnit.interface, "Job"),
         ]
     }
 

@@ -7,9 +7,6 @@ struct UnitOutlook {
     /// Whether somebody has asked systemd to stop just this unit.
     private(set) var isAskedToStop = false
 
-    private static let unitInterface: StaticString = "org.freedesktop.systemd1.Unit"
-    private static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
-
     /// Asks systemd. Where it does not answer, the end is an end.
     ///
     /// - Parameters:
@@ -19,10 +16,10 @@ struct UnitOutlook {
         guard let result = getenv("SERVICE_RESULT") else { return }
         let path = SystemdUnit.path(unit)
         let questions = [
-            BusCall.property(path, Self.unitInterface, "Job"),
-            BusCall.property(path, Self.serviceInterface, "Restart"),
-            BusCall.property(path, Self.serviceInterface, "RestartPreventExitStatus"),
-            BusCall.property(path, Self.serviceInterface, "RestartForceExitStatus"),
+            BusCall.property(path, SystemdUnit.interface, "Job"),
+            BusCall.property(path, SystemdUnit.serviceInterface, "Restart"),
+            BusCall.property(path, SystemdUnit.serviceInterface, "RestartPreventExitStatus"),
+            BusCall.property(path, SystemdUnit.serviceInterface, "RestartForceExitStatus"),
         ]
         // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
         // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
@@ -67,7 +64,7 @@ struct UnitOutlook {
 
     /// Whether a unit that is down is `inactive` or `failed`; nil when it is up.
     static func restingState(of unit: Text) -> Text? {
-        let question = [BusCall.property(SystemdUnit.path(unit), unitInterface, "ActiveState")]
+        let question = [BusCall.property(SystemdUnit.path(unit), SystemdUnit.interface, "ActiveState")]
         guard
             let (_, asked) = ask(BusConnection.systemBus(patience: patience), question)
                 ?? ask(BusConnection.systemd(), question), let state = asked[0].flatMap(SystemdUnit.string),
@@ -93,6 +90,11 @@ struct UnitOutlook {
 
 /// Units and jobs as systemd shows them on D-Bus.
 enum SystemdUnit {
+    /// The interface of every unit's object.
+    static let interface: StaticString = "org.freedesktop.systemd1.Unit"
+    /// The one that a service has beside it.
+    static let serviceInterface: StaticString = "org.freedesktop.systemd1.Service"
+
     /// A unit's object.
     static func path(_ unit: Text) -> Text {
         var path = Text("/org/freedesktop/systemd1/unit/")

@@ -63,6 +63,10 @@ import Testing
         }
     }
 
+    private static func layerPath(_ image: ImageFixture) -> String {
+        "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+    }
+
     private static func large() -> ImageFixture {
         let content = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         return ImageFixture([.init([.file("data").with { $0.content = content }])])
@@ -143,6 +147,28 @@ import Testing
         #expect(try fetch("\(server.host)/app:1@\(digest)", insecure: false).id == first.id)
         #expect(try store.image(fetchedFrom: "\(server.host)/app:1", verified: false)?.id == second.id)
         #expect(try store.list().filter { $0.names.contains("\(server.host)/app:1") }.map(\.id) == [second.id])
+    }
+
+    @Test func anIndexLeadsToTheImageForThisPlatform() throws {
+        let image = ImageFixture.small
+        let registry = Self.registry(image)
+        let manifest = image.manifestBytes
+        func entry(_ digest: Digest, _ size: Int, _ platform: OCI.Platform) -> String {
+            #"{"mediaType":"\#(OCI.MediaType.manifest)","digest":"\#(digest)","size":\#(size),"#
+                + #""platform":{"os":"\#(platform.os)","architecture":"\#(platform.architecture)"}}"#
+        }
+        let other = entry(ImageFixture.digest([1]), 1, OCI.Platform(os: "linux", architecture: "s390x", variant: nil))
+        let own = entry(ImageFixture.digest(manifest), manifest.count, image.platform)
+        let index = Array(
+            #"{"schemaVersion":2,"mediaType":"\#(OCI.MediaType.index)","manifests":[\#(other),\#(own)]}"#.utf8
+        )
+        let server = try TestServer { request, _ in
+            guard request.path == "/v2/app/manifests/1" else { return registry(request) }
+            return Answer(headers: [("Content-Type", OCI.MediaType.index)], body: index)
+        }
+        let record = try fetch("\(server.host)/app:1")
+        #expect(record.id == "sha256-\(ImageFixture.digest(manifest).hex)")
+        #expect(record.names.contains("\(server.host)/app@\(ImageFixture.digest(index))"))
     }
 
     // MARK: Who lets in
@@ -244,12 +270,24 @@ import Testing
         )
     }
 
+    /// Nothing that ends a line of a request.
+    @Test(arguments: ["", "a b", #"a\r\nX-Other: b"#, #"\u0000"#, "é"])
+    func aTokenThatCannotBeShownIsRefused(token: String) throws {
+        let server = try TestServer { request, _ in
+            if request.path.hasPrefix("/token") { return Answer(body: Array(#"{"token":"\#(token)"}"#.utf8)) }
+            let realm = "http://\(request.headers["host"] ?? "")/token"
+            return Answer(status: 401, headers: [("WWW-Authenticate", #"Bearer realm="\#(realm)""#)])
+        }
+        #expect(error("\(server.host)/app:1")?.code == .invalidData)
+        #expect(server.requests.allSatisfy { $0.headers["authorization"] == nil && $0.headers["x-other"] == nil })
+    }
+
     // MARK: Bad days
 
     @Test func aBrokenDownloadGoesOn() throws {
         let image = Self.large()
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let server = try TestServer { request, _ in
             var answer = registry(request)
             guard request.path == layer else { return answer }
@@ -275,7 +313,7 @@ import Testing
         image.layers[0].blob = try scratch.compressed(image.layers[0].tar, with: "gzip")
         image.layers[0].mediaType = OCI.MediaType.layer + "+gzip"
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let server = try TestServer { request, _ in
             var answer = registry(request)
             guard request.path == layer else { return answer }
@@ -294,7 +332,7 @@ import Testing
     @Test func aTokenMayEndOnTheWay() throws {
         let image = Self.large()
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let tokens = Mutex(0)
         let server = try TestServer { request, _ in
             if request.path.hasPrefix("/token?") {
@@ -329,7 +367,7 @@ import Testing
     @Test func anotherPartThanAskedForIsRefused() throws {
         let image = Self.large()
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let server = try TestServer { request, _ in
             var answer = registry(request)
             guard request.path == layer else { return answer }
@@ -347,7 +385,7 @@ import Testing
     @Test func whatEndsEarlyWithoutALengthGoesOn() throws {
         let image = Self.large()
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let tries = Mutex(0)
         let server = try TestServer { request, _ in
             var answer = registry(request)
@@ -380,7 +418,7 @@ import Testing
     @Test func aServerThatCannotBeginInTheMiddleIsReadAgain() throws {
         let image = Self.large()
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let tries = Mutex(0)
         let server = try TestServer { request, _ in
             var answer = registry(request)
@@ -428,7 +466,7 @@ import Testing
     func moreOrLessOrOtherThanPromisedIsRefused(extra: Int) throws {
         let image = ImageFixture.small
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let server = try TestServer { request, _ in
             var answer = registry(request)
             guard request.path == layer else { return answer }
@@ -441,13 +479,23 @@ import Testing
     @Test func aLayerThatIsCutOffIsRefused() throws {
         let image = ImageFixture.small
         let registry = Self.registry(image)
-        let layer = "/v2/app/blobs/\(ImageFixture.digest(image.layers[0].blob))"
+        let layer = Self.layerPath(image)
         let server = try TestServer { request, _ in
             var answer = registry(request)
             if request.path == layer { answer.body = Array(answer.body.dropLast(512)) }
             return answer
         }
         #expect(error("\(server.host)/app:1")?.code == .digestMismatch)
+    }
+
+    @Test func aDocumentOfAnotherKindThanAnnouncedIsRefused() throws {
+        let registry = Self.registry(.small)
+        let server = try TestServer { request, _ in
+            var answer = registry(request)
+            if request.path.contains("/manifests/") { answer.headers = [("Content-Type", OCI.MediaType.index)] }
+            return answer
+        }
+        #expect(error("\(server.host)/app:1")?.code == .invalidData)
     }
 
     @Test func anEndlessManifestIsRefused() throws {

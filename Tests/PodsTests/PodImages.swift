@@ -18,20 +18,16 @@ final class PodImages: Sendable {
 
     /// Fetches an image.
     func image(_ fixture: ImageFixture) throws -> PodImage {
-        let path = try scratch.file("image-\(UInt64.random(in: 0 ... .max))", fixture.layoutTar)
-        let access = try ImageAccess(
-            data: temporary.data,
-            policy: .never,
-            insecure: .image,
-            credentials: CredentialSettings(directories: []) { _ in nil },
-            progress: nil
-        )
-        return try access.podImage(path)
+        try image(inFile: fixture.layoutTar)
     }
 
     /// Fetches an ACI.
     func aci(_ tar: [UInt8]) throws -> PodImage {
-        let path = try scratch.file("image-\(UInt64.random(in: 0 ... .max))", tar)
+        try image(inFile: tar)
+    }
+
+    private func image(inFile content: [UInt8]) throws -> PodImage {
+        let path = try scratch.file("image-\(UInt64.random(in: 0 ... .max))", content)
         let access = try ImageAccess(
             data: temporary.data,
             policy: .never,

@@ -17,7 +17,6 @@ struct rkt_url {
     char *_Nullable scheme;
     char *_Nullable host;
     char *_Nullable port;  // the scheme's own where the URL has none
-    char *_Nullable path;
 };
 
 // Reads a URL, or one relative to `base`. Returns 0, or -1 when it is none, has another scheme than http and https, or a
@@ -33,7 +32,6 @@ struct rkt_exchange {
     const char *url;
     const char *_Nullable const *_Nonnull headers;  // `Name: value`, a NULL behind the last one
     const char *user_agent;
-    int is_head;
     int allows_http;
     int ignores_certificates;
     long seconds;  // the most it may take; 0 for no limit but that something comes

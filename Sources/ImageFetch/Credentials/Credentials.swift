@@ -4,8 +4,6 @@ internal import FoundationEssentials
 public enum Credential: Sendable, Hashable {
     /// A name and a password.
     case password(user: String, password: String)
-    /// A token that is shown as it is.
-    case token(String)
 }
 
 /// Where credentials come from.
@@ -39,7 +37,6 @@ extension Credential {
     var authorization: String {
         switch self {
         case .password(let user, let password): "Basic \(Data("\(user):\(password)".utf8).base64EncodedString())"
-        case .token(let token): "Bearer \(token)"
         }
     }
 }

@@ -90,7 +90,8 @@ final class HTTPClient: Sendable {
     }
 }
 
-/// One of libcurl's handles; used by one thread at a time.
+/// One of libcurl's handles. libcurl lets one thread at a time use it, which is whoever has taken it out of the client's list:
+/// that is why it may go from one to another.
 private final class Connection: @unchecked Sendable {
     private let handle: OpaquePointer
 
@@ -124,7 +125,6 @@ private final class Connection: @unchecked Sendable {
                         url: texts[0],
                         headers: first,
                         user_agent: texts[1],
-                        is_head: request.method == .head ? 1 : 0,
                         allows_http: settings.allowsHTTP ? 1 : 0,
                         ignores_certificates: settings.ignoresCertificates ? 1 : 0,
                         seconds: seconds,

@@ -20,8 +20,6 @@ struct HTTPLocation: Sendable, Hashable, CustomStringConvertible {
     /// The whole URL.
     let description: String
     let origin: Origin
-    /// The path, which begins with a slash, without the query.
-    let path: String
 
     /// Reads a URL.
     ///
@@ -43,7 +41,6 @@ struct HTTPLocation: Sendable, Hashable, CustomStringConvertible {
         func string(_ part: UnsafeMutablePointer<CChar>?) -> String { part.map { String(cString: $0) } ?? "" }
         description = string(parts.whole)
         origin = Origin(scheme: string(parts.scheme), host: string(parts.host).lowercased(), port: string(parts.port))
-        path = string(parts.path)
     }
 
     private static let sizeLimit = 16 << 10

@@ -1,16 +1,9 @@
-/// A request without a body.
+/// A request for content (`GET`).
 struct HTTPRequest: Sendable {
-    enum Method: String, Sendable {
-        case get = "GET"
-        case head = "HEAD"
-    }
-
-    let method: Method
     var location: HTTPLocation
     var headers: [(name: String, value: String)] = []
 
-    init(_ location: HTTPLocation, method: Method = .get, headers: [(name: String, value: String)] = []) {
-        self.method = method
+    init(_ location: HTTPLocation, headers: [(name: String, value: String)] = []) {
         self.location = location
         self.headers = headers
     }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import LinuxOS
 
 /// Files of certificates for one server, as paths; nil for what is not configured.
 struct CertificateFiles: Sendable, Equatable {
@@ -44,14 +44,6 @@ struct HostCertificates: Sendable {
     }
 
     private static func names(in path: String) -> [String] {
-        guard let stream = opendir(path) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(
-                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            )
-        }
-        return names.filter { !$0.hasPrefix(".") }.sorted()
+        ((try? Directory(path: path).names()) ?? []).filter { !$0.hasPrefix(".") }.sorted()
     }
 }
