@@ -94,7 +94,7 @@ find_suites() {
 }
 
 run_suites() {
-    local suite runners=() memory instances
+    local suite runners=() memory instances systemd=first
     make --no-print-directory -C "$source_directory" install DESTDIR="$work/root" >/dev/null
     # Trees one after the other: each is a download.
     for suite; do "$machine" tree "$suite" >/dev/null; done
@@ -105,7 +105,8 @@ run_suites() {
         if ((memory < 4 || instances < 1024)) && ((${#runners[@]} > 0)); then
             wait "${runners[-1]}" || true
         fi
-        run_suite "$suite" >"$work/$suite.log" 2>&1 &
+        RKT_TEST_SYSTEMD=$systemd run_suite "$suite" >"$work/$suite.log" 2>&1 &
+        systemd=again
         runners+=($!)
         memory=$((memory - 3))
     done
@@ -145,7 +146,8 @@ run_inside() {
 run_over() {
     local stage1=$1 prefix=$2 status=0
     shift 2
-    "$machine" run "$RKT_MACHINE" -- env "RKT_TEST_STAGE1=$stage1" /root/System/run "$@" >"$RKT_TEST_LOG" || status=$?
+    "$machine" run "$RKT_MACHINE" -- env "RKT_TEST_STAGE1=$stage1" "RKT_TEST_SYSTEMD=$RKT_TEST_SYSTEMD" \
+        /root/System/run "$@" >"$RKT_TEST_LOG" || status=$?
     sed -E "s/^(ok|not ok|skip) /\\1 $prefix/" "$RKT_TEST_LOG"
     # A machine that goes down takes its results along, and its failures.
     grep -q '^ended$' "$RKT_TEST_LOG" || echo "not ok ${prefix}system tests: they have not come to their end"

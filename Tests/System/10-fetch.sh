@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# systemd: any
 # stage1: units
 # Images from files: every kind, listing, removal, many at once. Each case has a data directory of its own.
 

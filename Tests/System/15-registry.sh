@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# systemd: any
 # stage1: units
 # Images from a registry: Debian's docker-registry on loopback, filled by skopeo. Each case has a data directory of its own.
 

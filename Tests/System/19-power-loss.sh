@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# systemd: any
 # stage1: units
 # The power goes: what the disk has at that moment is all there is. The disk is a file with a file system in it, whose
 # copy is taken behind the file system's back, so that whatever was not synced is missing.
