@@ -246,7 +246,7 @@ struct pollfd {
     short revents;
 };
 int poll(struct pollfd *fds, unsigned long count, int timeout);
-static const int POLLIN = 1;
+static const int POLLIN = 1, POLLOUT = 4;
 
 // Lets go of the program's own pages, which come back from its file when they are needed (MADV_DONTNEED): few are by what
 // only waits.
@@ -356,6 +356,13 @@ static const unsigned long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC
                            MS_REC = 16384, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19;
 static const int MNT_DETACH = 2;
 
+// Where bytes are read to before it is known how many there are: memory from malloc(3) would be the kernel's again each time.
+static const size_t scratch_size = 16384;
+static inline unsigned char *scratch(void) {
+    static unsigned char bytes[16384];
+    return bytes;
+}
+
 // Sockets.
 struct unix_address {
     unsigned short family;
@@ -392,6 +399,18 @@ static inline int limit_sending(int fd, long seconds) {
         long seconds, microseconds;
     } limit = {seconds, 0};
     return setsockopt(fd, 1, 21, &limit, sizeof limit);
+}
+// Makes the buffer of what is sent as small as can be (SO_SNDBUF).
+static inline int shrink_sending(int fd) {
+    int setsockopt(int, int, int, const void *, unsigned);
+    int least = 0;
+    return setsockopt(fd, 1, 7, &least, sizeof least);
+}
+// How much memory what was sent takes that has not been read yet (SIOCOUTQ).
+static inline int unread_bytes(int fd) {
+    int ioctl(int, int, ...);
+    int count = 0;
+    return ioctl(fd, 0x5411, &count) < 0 ? -1 : count;
 }
 static const int AF_UNIX = 1, AF_INET = 2, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 02000000;
 static const int MSG_NOSIGNAL = 0x4000;

@@ -132,13 +132,9 @@ final class BusConnection {
         if count == 0 { return false }
         if polled[1].revents != 0 { interruption?.handler() }
         guard polled[0].revents != 0 else { return true }
-        var got = 0
-        let chunk = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, initialized in
-            got = read(fd, buffer.baseAddress, 4096)
-            initialized = max(got, 0)
-        }
+        let got = read(fd, scratch(), scratch_size)
         guard got > 0 else { return nil }
-        received += chunk
+        received += UnsafeBufferPointer(start: scratch(), count: got)
         return true
     }
 
@@ -306,8 +302,8 @@ struct BusMessage {
 
     var isError: Bool { kind == 3 }
 
-    /// Whether it is a signal of a unit's object.
-    func isSignal(of unit: Text) -> Bool { kind == 4 && path.equals(unit) }
+    /// Whether it is a signal of a unit's object that tells what has changed.
+    func isChange(of unit: Text) -> Bool { kind == 4 && path.equals(unit) && member.equals("PropertiesChanged") }
 
     /// Whether it is a signal of systemd's manager. The sender is to be looked at, too.
     func isManagerSignal(_ name: StaticString) -> Bool {

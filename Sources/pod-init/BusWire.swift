@@ -92,6 +92,81 @@ struct BusReader {
         return characters(Int(length))
     }
 
+    /// How far it has been read.
+    var position: Int { offset }
+
+    /// Where an array ends that begins here.
+    ///
+    /// - Parameter alignment: That of its items, at the first of which this is then.
+    /// - Returns: The position behind it; nil when it is not there.
+    mutating func arrayEnd(of alignment: Int) -> Int? {
+        guard let length = number() else { return nil }
+        align(alignment)
+        guard length <= 1 << 26, offset + Int(length) <= bytes.count else { return nil }
+        return offset + Int(length)
+    }
+
+    /// Passes over a variant; whether it could.
+    mutating func skipVariant() -> Bool { skipVariant(depth: 0) }
+
+    private mutating func skipVariant(depth: Int) -> Bool {
+        guard var type = signature() else { return false }
+        return skip(&type, depth: depth + 1)
+    }
+
+    /// Passes over a value.
+    ///
+    /// - Parameters:
+    ///   - type: Its type, and what comes behind it, which is left.
+    ///   - depth: How many values this one is in.
+    /// - Returns: Whether it could.
+    private mutating func skip(_ type: inout ArraySlice<UInt8>, depth: Int) -> Bool {
+        guard depth < 32, let code = type.popFirst() else { return false }
+        switch code {
+        case 121: return byte() != nil  // y
+        case 98, 104, 105, 117: return number() != nil  // b, h, i, u
+        case 100, 116, 120: return longNumber() != nil  // d, t, x
+        case 103: return signature() != nil  // g
+        case 111, 115: return string() != nil  // o, s
+        case 110, 113:  // n, q
+            align(2)
+            offset += 2
+            return offset <= bytes.count
+        case 118: return skipVariant(depth: depth)  // v
+        case 40, 123:  // a struct, an entry of a dictionary
+            align(8)
+            while let next = type.first, next != 41, next != 125 {
+                guard skip(&type, depth: depth + 1) else { return false }
+            }
+            return type.popFirst() != nil
+        case 97:  // a
+            guard let end = arrayEnd(of: Self.alignment(type.first)) else { return false }
+            offset = end
+            return Self.skipType(&type)
+        default: return false
+        }
+    }
+
+    private static func alignment(_ code: UInt8?) -> Int {
+        switch code {
+        case 40, 100, 116, 120, 123: 8
+        case 110, 113: 2
+        case 103, 118, 121: 1
+        default: 4
+        }
+    }
+
+    /// Passes over a type.
+    private static func skipType(_ type: inout ArraySlice<UInt8>) -> Bool {
+        var open = 0
+        while let code = type.popFirst() {
+            if code == 40 || code == 123 { open += 1 }
+            if code == 41 || code == 125 { open -= 1 }
+            if open == 0, code != 97 { return true }
+        }
+        return false
+    }
+
     /// So many characters and the NUL behind them.
     private mutating func characters(_ length: Int) -> ArraySlice<UInt8>? {
         guard length < 1 << 20, offset + length < bytes.count else { return nil }

@@ -24,14 +24,10 @@ import CMusl
 @inline(never) func contents(of fd: Int32, limit: Int) -> [UInt8]? {
     var bytes: [UInt8] = []
     while bytes.count < limit {
-        var count = 0
-        let chunk = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, initialized in
-            count = read(fd, buffer.baseAddress, 4096)
-            initialized = max(count, 0)
-        }
+        let count = read(fd, scratch(), scratch_size)
         if count < 0 { return nil }
         if count == 0 { return bytes }
-        bytes += chunk
+        bytes += UnsafeBufferPointer(start: scratch(), count: count)
     }
     return nil
 }
@@ -86,6 +82,14 @@ func isExecutable(_ path: Text) -> Bool {
         name.withCString { linkat(AT_FDCWD, from, directory, $0, AT_SYMLINK_FOLLOW) }
     }
     check(linked, Text("making ") + name)
+    _ = close(fd)
+}
+
+/// Makes a small file where there is none and nobody looks yet.
+@inline(never) func newFile(_ path: Text, _ content: [UInt8]) {
+    let fd = path.withCString { open_at(AT_FDCWD, $0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
+    check(fd, Text("making ") + path)
+    if write(fd, content, content.count) != content.count { fail(Text("writing ") + path) }
     _ = close(fd)
 }
 

@@ -28,6 +28,15 @@ struct HostFiles {
         for (directories, name, content) in files { Self.install(directories, name, content, parent) }
     }
 
+    /// Lays them out in a tree of our own making, in which none of them is and nobody looks yet.
+    ///
+    /// - Parameter parent: The directory that the paths are relative to.
+    func write(to parent: Text) {
+        for (directories, name, content) in files {
+            newFile(Self.makeDirectories(directories, in: parent) + "/" + Text(name), content)
+        }
+    }
+
     private typealias File = (directories: ArraySlice<ArraySlice<UInt8>>, name: ArraySlice<UInt8>, content: [UInt8])
 
     private static func parse(_ all: ArraySlice<UInt8>) -> [File]? {
@@ -57,13 +66,18 @@ struct HostFiles {
         _ content: [UInt8],
         _ root: Text
     ) {
+        let directory = openFile(makeDirectories(directories, in: root), O_RDONLY | O_DIRECTORY)
+        if contents(in: directory, Text(name)) != content { makeFile(in: directory, Text(name), content) }
+        _ = close(directory)
+    }
+
+    /// Makes the directories on the way that are missing; the last one's path.
+    private static func makeDirectories(_ directories: ArraySlice<ArraySlice<UInt8>>, in root: Text) -> Text {
         var parent = root
         for component in directories {
             parent = parent + "/" + Text(component)
             if !exists(in: AT_FDCWD, parent) { makeDirectory(parent) }
         }
-        let directory = openFile(parent, O_RDONLY | O_DIRECTORY)
-        if contents(in: directory, Text(name)) != content { makeFile(in: directory, Text(name), content) }
-        _ = close(directory)
+        return parent
     }
 }

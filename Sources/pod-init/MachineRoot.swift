@@ -32,9 +32,10 @@ struct MachineRoot {
         mountMemory(on: root, "mode=755")
         make_files_as(base, base)
         makeTree()
-        HostFiles("machine-files", of: pod).install(to: root)
-        for (name, content) in filters { keepFilter(name, content) }
-        if let ownFilter { keepOwn(ownFilter) }
+        HostFiles("machine-files", of: pod).write(to: root)
+        let kept = root + RuntimeContainer.machineStateDirectory + RuntimeContainer.filters
+        for (name, content) in filters { newFile(kept + "/" + name, content) }
+        if let ownFilter { newFile(root + MachineFilter.path, ownFilter) }
         let bundles = apps.map { (name: $0, mounted: root + "/rkt/apps/" + $0) }
         for bundle in bundles { copyBundle(bundle.name, to: bundle.mounted) }
         make_files_as(0, 0)
@@ -91,19 +92,6 @@ struct MachineRoot {
         return found
     }
 
-    private func keepOwn(_ content: [UInt8]) {
-        let directory = openFile(root + "/rkt", O_RDONLY | O_DIRECTORY)
-        makeFile(in: directory, Text("filter"), content)
-        _ = close(directory)
-    }
-
-    private func keepFilter(_ name: Text, _ content: [UInt8]) {
-        let path = root + RuntimeContainer.machineStateDirectory + RuntimeContainer.filters
-        let directory = openFile(path, O_RDONLY | O_DIRECTORY)
-        makeFile(in: directory, name, content)
-        _ = close(directory)
-    }
-
     // MARK: Files
 
     private func makeTree() {
@@ -147,9 +135,7 @@ struct MachineRoot {
         makeDirectory(target + "/rootfs")
         guard let configuration = contents(in: pod.directory, Text("apps/") + app + "/config.json", limit: 1 << 24)
         else { fail(Text("reading the bundle of app ") + app) }
-        let directory = openFile(target, O_RDONLY | O_DIRECTORY)
-        makeFile(in: directory, Text("config.json"), configuration)
-        _ = close(directory)
+        newFile(target + "/config.json", configuration)
     }
 
     // MARK: Mounts

@@ -15,37 +15,31 @@ struct UnitEnd {
     /// Whether systemd was asked to stop the unit before the process ended.
     private let wasAsked: Bool
 
-    /// What to ask for `isDown`.
+    /// What to ask for whether a unit is down (``UnitFacts/isDown``).
     static func stateQuestions(_ unit: Text) -> [BusCall] {
-        [
-            BusCall.property(unit, SystemdUnit.interface, "ActiveState"),
-            BusCall.property(unit, SystemdUnit.interface, "Job"),
-        ]
+        [UnitFacts.question(.state, of: unit), UnitFacts.question(.job, of: unit)]
     }
 
-    /// Whether a unit is down and is not about to be started.
-    static func isDown(_ state: BusMessage?, job: BusMessage?) -> Bool {
-        guard let state = state.flatMap(SystemdUnit.string), let job, SystemdUnit.job(job) == nil else { return false }
-        return equal(state, "inactive") || equal(state, "failed")
+    /// What the answers to `stateQuestions` say.
+    static func state(_ answers: ArraySlice<BusMessage?>) -> UnitFacts {
+        let answers = Array(answers)
+        var facts = UnitFacts()
+        guard answers.count == 2 else { return facts }
+        facts.take(.state, answers[0])
+        facts.take(.job, answers[1])
+        return facts
+    }
+
+    /// What is asked for an end, in this order: the answers are of one moment only if the unit has not changed between the
+    /// first one and the last but one.
+    private static var asked: [UnitFacts.Property] {
+        [
+            .changed, .state, .activated, .deactivated, .result, .cause, .status, .started, .ended, .changed, .job,
+        ]
     }
 
     /// What to ask for an end.
-    static func questions(_ unit: Text) -> [BusCall] {
-        [
-            BusCall.property(unit, SystemdUnit.interface, "StateChangeTimestampMonotonic"),
-            BusCall.property(unit, SystemdUnit.interface, "ActiveState"),
-            BusCall.property(unit, SystemdUnit.interface, "ActiveEnterTimestampMonotonic"),
-            BusCall.property(unit, SystemdUnit.interface, "ActiveExitTimestampMonotonic"),
-            BusCall.property(unit, SystemdUnit.serviceInterface, "Result"),
-            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainCode"),
-            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainStatus"),
-            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainStartTimestampMonotonic"),
-            BusCall.property(unit, SystemdUnit.serviceInterface, "ExecMainExitTimestampMonotonic"),
-            // Again: the answers are of one moment only if nothing has changed.
-            BusCall.property(unit, SystemdUnit.interface, "StateChangeTimestampMonotonic"),
-            BusCall.property(unit, SystemdUnit.interface, "Job"),
-        ]
-    }
+    static func questions(_ unit: Text) -> [BusCall] { asked.map { UnitFacts.question($0, of: unit) } }
 
     /// How many answers there are to `questions`.
     static let answerCount = 11
@@ -53,16 +47,25 @@ struct UnitEnd {
     /// Reads the answers; nil when the unit is not down, or has changed meanwhile.
     init?(_ answers: ArraySlice<BusMessage?>) {
         let answers = Array(answers)
-        guard answers.count == Self.answerCount, Self.isDown(answers[1], job: answers[10]),
-            let state = answers[1].flatMap(SystemdUnit.string), let result = answers[4].flatMap(SystemdUnit.string)
+        guard answers.count == Self.answerCount else { return nil }
+        var facts = UnitFacts()
+        facts.take(.changed, answers[0])
+        let first = facts[.changed]
+        for (place, property) in Self.asked.enumerated() { facts.take(property, answers[place]) }
+        guard facts[.changed] == first else { return nil }
+        self.init(facts)
+    }
+
+    /// Reads what systemd says; nil when the unit is not down, or something is missing.
+    init?(_ facts: UnitFacts) {
+        guard facts.isDown == true, let state = facts[.state], let result = facts[.result],
+            let changed = facts[.changed],
+            let activated = facts[.activated], let deactivated = facts[.deactivated], let cause = facts[.cause],
+            let status = facts[.status], let started = facts[.started], let ended = facts[.ended]
         else { return nil }
-        let numbers = answers.map { $0.flatMap(SystemdUnit.number) }
-        guard let changed = numbers[0], changed == numbers[9], let activated = numbers[2], let deactivated = numbers[3],
-            let cause = numbers[5], let status = numbers[6], let started = numbers[7], let ended = numbers[8]
-        else { return nil }
-        isFailed = equal(state, "failed")
-        hasSucceeded = equal(result, "success")
-        isLate = equal(result, "timeout")
+        isFailed = state == UnitFacts.State.failed
+        hasSucceeded = result == UnitFacts.Result.success
+        isLate = result == UnitFacts.Result.timeout
         time = changed
         // CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0 for what could not even be started.
         hasRun = cause != 0 || isFailed

@@ -124,14 +124,6 @@ enum SystemdUnit {
         return reader.string()
     }
 
-    /// A property that is a number, of the types that are asked for: times and what a process ended with.
-    static func number(_ answer: BusMessage) -> UInt64? {
-        var reader = BusReader(answer.body)
-        guard let type = reader.signature() else { return nil }
-        if equal(type, "i") { return reader.number().map { UInt64($0) } }
-        return equal(type, "t") ? reader.longNumber() : nil
-    }
-
     /// Whether a property of type (aiai), exit statuses and signals, has one.
     static func has(_ answer: BusMessage, _ code: Int32, isExit: Bool) -> Bool {
         var reader = BusReader(answer.body)
