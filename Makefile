@@ -12,7 +12,7 @@ SHELL = /bin/bash
 SWIFT_RELEASE = swift build -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help dependencies build test demo shell lint check install uninstall bench clean images
+.PHONY: help dependencies build test fuzz demo shell lint check install uninstall bench clean images
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ images: dependencies ## Make the demo and test images from the distribution's pa
 
 test: build images ## Run all tests: unit tier and system tier (SUITE=bookworm|trixie|forky for one systemd)
 	@scripts/test.sh $(SUITE)
+
+fuzz: dependencies ## Fuzz what reads bytes of others (SECONDS=75 for each target, TARGET=… for one)
+	@scripts/fuzz.sh --seconds $(or $(SECONDS),75) $(TARGET)
 
 demo: build images ## Run redis and a client as one pod and look at it
 	@scripts/demo.sh

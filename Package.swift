@@ -90,6 +90,7 @@ let package = Package(
             dependencies: [
                 "CLinux", "Diagnostics", "ImageStore", "LinuxOS", "Manifests",
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
             ],
             swiftSettings: strict
         ),
@@ -126,6 +127,23 @@ let package = Package(
             path: "Tests/Fixtures/Images",
             swiftSettings: strict
         ),
+        .target(
+            name: "Confinement",
+            dependencies: ["CLinux"],
+            path: "Tests/Fixtures/Confinement",
+            cSettings: strictC
+        ),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["CLinux", "Diagnostics", "ImageFetch", "ImageStore", "LinuxOS", "Manifests"],
+            path: "Tests/Fuzz/Targets",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: ["Diagnostics", "FuzzTargets", "ImageFixtures", "ImageStore", "LinuxOS"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "ManifestsTests", dependencies: ["Diagnostics", "Manifests"], swiftSettings: strict),
         .testTarget(
             name: "UnitGenTests",
@@ -155,13 +173,18 @@ let package = Package(
         .testTarget(
             name: "ImageStoreTests",
             dependencies: [
-                "CLinux", "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests",
+                "CLinux", "Confinement", "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS",
+                "Manifests",
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ImageFetchTests",
-            dependencies: ["CLinux", "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests"],
+            dependencies: [
+                "CLinux", "Diagnostics", "ImageFetch", "ImageFixtures", "ImageStore", "LinuxOS", "Manifests",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -172,7 +195,24 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "RktCommandTests", dependencies: ["Diagnostics", "Pods", "rkt-systemd"], swiftSettings: strict),
+        .testTarget(
+            name: "RktCommandTests",
+            dependencies: ["Diagnostics", "ImageFixtures", "LinuxOS", "Pods", "rkt-systemd"],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// libFuzzer's program (`make fuzz`) links with the sanitizers' runtime, which an ordinary build does not have.
+if Context.environment["RKT_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer", cSettings: strictC),
+        .executableTarget(
+            name: "rkt-fuzz",
+            dependencies: ["CFuzzer", "FuzzTargets"],
+            path: "Tests/Fuzz/Runner",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]
+        ),
+    ]
+}

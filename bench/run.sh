@@ -10,9 +10,10 @@ Usage: run.sh [OPTION...]
   --pairs N       samples of each side, interleaved, after two warm-ups (default: 20)
   --exited N      how many exited pods there are when `rkt list` is measured (default: 200)
   --running N     how many running ones (default: 20)
+  --only PART     measure only `pods` or only `images`
 
 Boots a test machine with rkt (of `make build`) and Debian's podman, measures, prints medians, ratios and targets,
-and removes the machine. The samples stay in .build/bench/samples-SUITE. See bench/README.md.
+and removes the machine. The samples stay in .build/bench/samples-SUITE and samples-images-SUITE. See bench/README.md.
 
 Environment:
   RKT_BUILD    the directory with the built programs (default: .build/release in this clone)
@@ -23,9 +24,10 @@ source_directory=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 machine=$source_directory/Tests/Machine/machine
 cache=$source_directory/.build/bench
 image=$source_directory/.build/images/busybox.docker.tar
+images=$cache/images
 
 # What podman is made of. Those that the machine's tree has already are left out.
-packages=(podman conmon crun netavark catatonit golang-github-containers-common)
+packages=(podman conmon crun netavark catatonit golang-github-containers-common isal)
 
 die() {
     printf 'bench: %s\n' "$*" >&2
@@ -33,11 +35,11 @@ die() {
 }
 
 main() {
-    local suite=trixie pairs=20 exited=200 running=20
+    local suite=trixie pairs=20 exited=200 running=20 only=all
     while (($# > 0)); do
         case $1 in
             -h | --help) usage; return ;;
-            --suite | --pairs | --exited | --running)
+            --suite | --pairs | --exited | --running | --only)
                 [[ $# -ge 2 ]] || { usage >&2; exit 2; }
                 # Sets the variable of the option's name.
                 printf -v "${1#--}" '%s' "$2"
@@ -46,6 +48,7 @@ main() {
             *) usage >&2; exit 2 ;;
         esac
     done
+    [[ $only =~ ^(all|pods|images)$ ]] || { usage >&2; exit 2; }
     work=$(mktemp -d)
     # Numbers that could not be taken are no failure either: what went wrong has been said.
     trap 'rm -rf "$work"; exit 0' EXIT
@@ -54,8 +57,9 @@ main() {
     [[ -e $image ]] || die "$image is missing: make images"
     mkdir -p "$cache"
     make_root "$suite" "$work/root"
+    [[ $only == pods ]] || make_images
     "$machine" with --suite "$suite" --install "$work/root" -- \
-        "$0" --inside "$pairs" "$exited" "$running" "$cache/samples-$suite"
+        "$0" --inside "$pairs" "$exited" "$running" "$suite" "$only"
 }
 
 # What is put over the machine's tree: rkt, and podman with what it needs.
@@ -70,6 +74,13 @@ make_root() {
     # Hosts with the pids controller on cgroup v1 have none for podman either.
     install -d "$root/etc/containers"
     printf '[containers]\npids_limit = 0\n' >"$root/etc/containers/containers.conf"
+}
+
+# The images to fetch, made once, of this host's own files: what is compared fetches the same.
+make_images() {
+    [[ ! -d $images ]] || return 0
+    echo 'bench: making images' >&2
+    "$source_directory/bench/make_images.sh" / "$images" || die 'the images cannot be made'
 }
 
 # Unpacks podman once per suite; sets `podman`. Only files are taken, none that the machine's tree has: there is
@@ -119,14 +130,27 @@ debian_mirror() {
 
 # Called by `machine with`: RKT_MACHINE is the machine.
 run_inside() {
-    local samples=$4
+    local pairs=$1 exited=$2 running=$3 suite=$4 only=$5
+    echo "host: $(nproc) CPUs, load at the beginning$(load)"
+    [[ $only == images ]] || run_pods "$pairs" "$exited" "$running" "$cache/samples-$suite"
+    [[ $only == pods ]] || run_images "$pairs" "$cache/samples-images-$suite"
+    echo "load at the end$(load)"
+}
+
+run_pods() {
     "$machine" run "$RKT_MACHINE" -- mkdir -p /root/images
     "$machine" copy-in "$RKT_MACHINE" "$image" /root/images/busybox.docker.tar
     "$machine" copy-in "$RKT_MACHINE" "$source_directory/bench/measure.sh" /root/measure.sh
-    echo "host: $(nproc) CPUs, load at the beginning$(load)"
     "$machine" run "$RKT_MACHINE" -- /root/measure.sh "$1" "$2" "$3"
-    echo "load at the end$(load)"
-    "$machine" copy-out "$RKT_MACHINE" /root/samples "$samples"
+    "$machine" copy-out "$RKT_MACHINE" /root/samples "$4"
+}
+
+# A quarter of the samples: each takes seconds, and the disk.
+run_images() {
+    "$machine" copy-in "$RKT_MACHINE" "$images" /var/lib/bench
+    "$machine" copy-in "$RKT_MACHINE" "$source_directory/bench/images.sh" /root/images.sh
+    "$machine" run "$RKT_MACHINE" -- /root/images.sh $((($1 + 3) / 4))
+    "$machine" copy-out "$RKT_MACHINE" /root/samples-images "$2"
 }
 
 # The load averages, which say how far to trust the numbers.

@@ -34,6 +34,7 @@ C_MODULES = {"CArchive", "CDBus", "CLinux", "CMusl", "CSystemd"}
 FOREIGN = {
     "ArgumentParser": {"rkt-systemd"},
     "Crypto": {"ImageStore", "ImageFetch"},
+    "CryptoExtras": {"ImageFetch"},
     "Dispatch": {"rkt-systemd"},
     "FoundationEssentials": {"Manifests", "UnitGen", "Journal", "ImageStore", "ImageFetch", "Pods", "rkt-systemd"},
     "Glibc": set(MAY_IMPORT) - {"Diagnostics", "Manifests", "UnitGen", "pod-init"},

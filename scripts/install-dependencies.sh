@@ -14,7 +14,7 @@ END
 
 build_packages=(
     git make pkg-config lld binutils g++ # for its static runtime, which Swift's own needs
-    libdbus-1-dev libsystemd-dev libarchive-dev libcurl4-openssl-dev libisal-dev zlib1g-dev
+    libdbus-1-dev libsystemd-dev libarchive-dev libcurl4-openssl-dev libisal-dev liblzma-dev zlib1g-dev
     musl-dev # the pod's init is static
     mandoc python3 # manual pages are made from the commands, and checked
 )
@@ -31,7 +31,7 @@ test_packages=(
     # units are checked with systemd-analyze; the host need not run systemd
     systemd
     # test images, and other people's tools that must agree with us on them
-    skopeo umoci jq
+    skopeo umoci jq libarchive-tools # for bsdtar
     gzip bzip2 xz-utils zstd
     shellcheck
 )

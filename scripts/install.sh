@@ -21,12 +21,12 @@ build=${RKT_BUILD:-$source_directory/.build/release}
 
 # The commands that have a page of their own: install and uninstall must agree, whatever is built.
 commands=(
-    cat-manifest fetch gc image image-cat-manifest image-gc image-list image-rm list logs prepare rm run run-prepared
-    status stop version
+    cat-manifest config fetch gc image image-cat-manifest image-discover image-export image-extract image-gc image-list
+    image-render image-rm image-validate image-verify list logs prepare rm run run-prepared status stop trust version
 )
 templates=(pod@.service rkt-gc.service)
 units=(rkt-gc.timer rkt.slice)
-written_pages=(rkt.1 pod@.service.8)
+written_pages=(rkt.1 rkt-configuration.5 pod@.service.8)
 
 die() {
     printf 'install: %s\n' "$*" >&2

@@ -40,6 +40,12 @@ EXAMPLES = {
         ("Remove all pods that have ended.",
          "rkt gc --grace-period=0s"),
     ],
+    "trust": [
+        ("Trust a key for the images of a team, after a look at its fingerprint.",
+         "rkt trust --prefix=example.com/team ./team.asc"),
+        ("The same of a key that GnuPG has.",
+         "rkt trust --prefix=example.com/team <(gpg --armor --export team@example.com)"),
+    ],
     "image-list": [
         ("The largest images first.",
          "rkt image list --sort=size --order=desc"),

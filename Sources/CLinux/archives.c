@@ -1,8 +1,10 @@
 #include "archives.h"
+#include "inflate.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +14,7 @@ struct rkt_archive_library rkt_archive;
 
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 static const char *load_error;
+static bool has_inflate;
 
 static void load(void) {
     void *library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
@@ -25,6 +28,7 @@ static void load(void) {
         load_error = "the function " #name " of libarchive.so.13";
     RKT_ARCHIVE_FUNCTIONS(BIND)
 #undef BIND
+    has_inflate = rkt_inflate_load();
     rkt_archive.locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
@@ -35,10 +39,12 @@ const char *rkt_archives_load(void) {
 
 struct rkt_decoder {
     struct archive *archive;
+    struct rkt_inflater *inflater;  // instead, for gzip
     rkt_source source;
     void *context;
     int compression;
     const char *error;
+    struct rkt_xz *xz;  // the source, for xz
 };
 
 static la_ssize_t read_source(struct archive *archive, void *context, const void **bytes) {
@@ -67,8 +73,18 @@ struct rkt_decoder *rkt_decoder_new(int compression, rkt_source source, void *co
     if (decoder == NULL)
         return NULL;
     *decoder = (struct rkt_decoder){.source = source, .context = context, .compression = compression};
+    if (compression == RKT_COMPRESSION_XZ && (decoder->xz = rkt_xz_new(source, context)) != NULL) {
+        decoder->source = rkt_xz_next;
+        decoder->context = decoder->xz;
+        decoder->compression = compression = RKT_COMPRESSION_NONE;
+    }
     if (compression == RKT_COMPRESSION_NONE)
         return decoder;
+    if (compression == RKT_COMPRESSION_GZIP && has_inflate) {
+        decoder->inflater = rkt_inflater_new(source, context);
+        if (decoder->inflater != NULL)
+            return decoder;
+    }
 
     int filter = filter_code(compression);
     decoder->archive = rkt_archive.archive_read_new();
@@ -104,6 +120,11 @@ static int open_stream(struct rkt_decoder *decoder) {
 ssize_t rkt_decoder_next(struct rkt_decoder *decoder, const void **bytes) {
     if (decoder->compression == RKT_COMPRESSION_NONE)
         return decoder->source(decoder->context, bytes);
+    if (decoder->inflater != NULL) {
+        ssize_t count = rkt_inflater_next(decoder->inflater, bytes);
+        decoder->error = rkt_inflater_error(decoder->inflater);
+        return count;
+    }
     if (decoder->error != NULL)
         return -1;
     if (decoder->compression > 0) {
@@ -126,12 +147,18 @@ ssize_t rkt_decoder_next(struct rkt_decoder *decoder, const void **bytes) {
 }
 
 const char *rkt_decoder_error(struct rkt_decoder *decoder) {
+    if (decoder->xz != NULL && rkt_xz_error(decoder->xz) != NULL)
+        return rkt_xz_error(decoder->xz);
     return decoder->error != NULL ? decoder->error : "it cannot be read";
 }
 
 void rkt_decoder_free(struct rkt_decoder *decoder) {
+    if (decoder->xz != NULL)
+        rkt_xz_free(decoder->xz);
     if (decoder->archive != NULL)
         rkt_archive.archive_read_free(decoder->archive);
+    if (decoder->inflater != NULL)
+        rkt_inflater_free(decoder->inflater);
     free(decoder);
 }
 

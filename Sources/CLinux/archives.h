@@ -46,3 +46,10 @@ struct rkt_archive_library {
 };
 
 extern struct rkt_archive_library rkt_archive;
+
+// An xz stream as a source of what it holds. NULL when liblzma is not there.
+struct rkt_xz;
+struct rkt_xz *rkt_xz_new(rkt_source source, void *context);
+ssize_t rkt_xz_next(void *context, const void **bytes);
+const char *rkt_xz_error(const struct rkt_xz *xz);
+void rkt_xz_free(struct rkt_xz *xz);

@@ -68,6 +68,12 @@ int rkt_is_marked(int fd) {
     return lock.l_type != F_UNLCK;
 }
 
+int rkt_range_lock(int fd, int kind, int64_t start, int64_t length, bool wait) {
+    const short kinds[] = {F_UNLCK, F_RDLCK, F_WRLCK};
+    struct flock lock = {.l_type = kinds[kind], .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+}
+
 int rkt_errno(void) {
     return errno;
 }

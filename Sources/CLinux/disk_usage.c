@@ -47,3 +47,7 @@ int64_t rkt_disk_usage(int directory) {
 int rkt_syncfs(int file) {
     return syncfs(file);
 }
+
+void rkt_start_writeback(int file, int64_t offset, int64_t size) {
+    sync_file_range(file, offset, size, SYNC_FILE_RANGE_WRITE);
+}

@@ -15,7 +15,14 @@
     X(curl_easy_cleanup)                                                                                              \
     X(curl_easy_reset)                                                                                                \
     X(curl_easy_setopt)                                                                                               \
-    X(curl_easy_perform)                                                                                              \
+    X(curl_multi_init)                                                                                                \
+    X(curl_multi_cleanup)                                                                                             \
+    X(curl_multi_add_handle)                                                                                          \
+    X(curl_multi_remove_handle)                                                                                       \
+    X(curl_multi_perform)                                                                                             \
+    X(curl_multi_poll)                                                                                                \
+    X(curl_multi_info_read)                                                                                           \
+    X(curl_multi_strerror)                                                                                            \
     X(curl_easy_strerror)                                                                                             \
     X(curl_slist_append)                                                                                              \
     X(curl_slist_free_all)                                                                                            \
@@ -106,6 +113,7 @@ void rkt_url_free(struct rkt_url *url) {
 
 struct rkt_connection {
     CURL *handle;
+    CURLM *driver;  // drives the handle alone, and keeps its connections
     const struct rkt_exchange *exchange;
     char error[CURL_ERROR_SIZE];
 };
@@ -115,15 +123,19 @@ struct rkt_connection *rkt_connection_new(void) {
     if (connection == NULL)
         return NULL;
     connection->handle = library.curl_easy_init();
-    if (connection->handle == NULL) {
-        free(connection);
+    connection->driver = library.curl_multi_init();
+    if (connection->handle == NULL || connection->driver == NULL) {
+        rkt_connection_free(connection);
         return NULL;
     }
     return connection;
 }
 
 void rkt_connection_free(struct rkt_connection *connection) {
-    library.curl_easy_cleanup(connection->handle);
+    if (connection->handle != NULL)
+        library.curl_easy_cleanup(connection->handle);
+    if (connection->driver != NULL)
+        library.curl_multi_cleanup(connection->driver);
     free(connection);
 }
 
@@ -163,6 +175,31 @@ static int outcome(CURLcode code) {
     default:
         return RKT_EXCHANGE_IMPOSSIBLE;
     }
+}
+
+// Makes the exchange; ends it when `watched` can be read from, which is when nobody wants it any more.
+static CURLcode perform(struct rkt_connection *connection, int watched) {
+    CURLMcode problem = library.curl_multi_add_handle(connection->driver, connection->handle);
+    CURLcode code = CURLE_FAILED_INIT;
+    for (int running = 1; problem == CURLM_OK;) {
+        problem = library.curl_multi_perform(connection->driver, &running);
+        if (problem != CURLM_OK || running == 0)
+            break;
+        struct curl_waitfd reader = {.fd = watched, .events = CURL_WAIT_POLLIN};
+        problem = library.curl_multi_poll(connection->driver, &reader, watched >= 0, 1000, NULL);
+        if (problem == CURLM_OK && watched >= 0 && reader.revents != 0) {
+            library.curl_multi_remove_handle(connection->driver, connection->handle);
+            return CURLE_WRITE_ERROR;
+        }
+    }
+    int left;
+    for (CURLMsg *message; (message = library.curl_multi_info_read(connection->driver, &left)) != NULL;)
+        if (message->msg == CURLMSG_DONE)
+            code = message->data.result;
+    library.curl_multi_remove_handle(connection->driver, connection->handle);
+    if (problem != CURLM_OK && connection->error[0] == 0)
+        strncpy(connection->error, library.curl_multi_strerror(problem), sizeof connection->error - 1);
+    return code;
 }
 
 int rkt_connection_run(struct rkt_connection *connection, const struct rkt_exchange *exchange) {
@@ -208,8 +245,19 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->ignores_certificates ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->ignores_certificates ? 0L : 2L);
-    if (exchange->authorities != NULL)
-        SET(CURLOPT_CAINFO, exchange->authorities);
+    // The system's authorities are in a directory (CURLOPT_CAPATH), which stays.
+    if (exchange->authorities != NULL) {
+        struct curl_blob blob = {
+            .data = (void *)exchange->authorities, .len = exchange->authorities_size, .flags = CURL_BLOB_NOCOPY};
+        SET(CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (exchange->is_direct)
+        SET(CURLOPT_PROXY, "");
+    if (exchange->form != NULL) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->form_size);
+        SET(CURLOPT_POSTFIELDS, exchange->form);
+    }
     if (exchange->certificate != NULL) {
         SET(CURLOPT_SSLCERT, exchange->certificate);
         SET(CURLOPT_SSLKEY, exchange->key != NULL ? exchange->key : exchange->certificate);
@@ -221,7 +269,7 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe, &before);
-        code = library.curl_easy_perform(handle);
+        code = perform(connection, exchange->watched);
         if (!sigismember(&before, SIGPIPE)) {
             sigtimedwait(&pipe, NULL, &(struct timespec){0});
             pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -72,12 +72,12 @@ static int unpack_link(struct unpacking *unpacking, const struct place *place, c
 }
 
 // What an entry of an OCI layer whose name starts with .wh. does; 1 when the name has no such meaning.
-static int unpack_marker(struct unpacking *unpacking, const struct place *place, const char *directory) {
+static int unpack_marker(struct unpacking *unpacking, const struct place *place) {
     if (unpacking->mode != RKT_UNPACK_LAYER || strncmp(place->name, ".wh.", 4) != 0)
         return 1;
     const char *name = place->name + 4;
     if (strcmp(name, ".wh..opq") == 0)
-        return unpack_opaque(unpacking, directory);
+        return unpack_opaque(unpacking, unpacking->parent_real);
     if (strncmp(name, ".wh.", 4) == 0)
         return 0;  // bookkeeping of aufs
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -90,7 +90,7 @@ static int unpack_at(struct unpacking *unpacking, const char *path, struct archi
     struct place place;
     if (unpack_place(unpacking, path, &place) < 0)
         return -1;
-    int marker = unpack_marker(unpacking, &place, unpacking->parent_path);
+    int marker = unpack_marker(unpacking, &place);
     if (marker <= 0)
         return marker;
 
@@ -196,13 +196,6 @@ static int next_entry(struct unpacking *unpacking, struct archive_entry **entry,
     return unpack_normalize(unpacking, name, path);
 }
 
-static void set_directory_times(struct unpacking *unpacking) {
-    for (struct directory_time *time = unpacking->times; time != NULL; time = time->next) {
-        struct timespec times[2] = {time->modified, time->modified};
-        utimensat(unpacking->root, time->path, times, AT_SYMLINK_NOFOLLOW);
-    }
-}
-
 static int unpack_all(struct unpacking *unpacking) {
     struct archive_entry *entry;
     char path[PATH_LIMIT];
@@ -223,7 +216,8 @@ static int unpack_all(struct unpacking *unpacking) {
     if (result < 0)
         return -1;
     memset(unpacking->report.entry, 0, sizeof unpacking->report.entry);
-    set_directory_times(unpacking);
+    if (unpack_finish_directories(unpacking) < 0)
+        return -1;
     // Whoever feeds the pipe hashes all of the stream, also what follows the archive's end.
     const void *rest;
     while (read_input(NULL, NULL, &rest) > 0) {}

@@ -8,10 +8,13 @@
 
 enum { PATH_LIMIT = 4096 };
 
-// A directory's time, set when nothing is written into it any more.
-struct directory_time {
-    struct directory_time *next;
+// What a directory gets when nothing is written into it any more.
+struct directory_end {
+    struct directory_end *next;
     struct timespec modified;
+    ino_t inode;
+    size_t acl_size;
+    void *acl;
     char path[];
 };
 
@@ -22,9 +25,10 @@ struct unpacking {
     int output;
     int parent;  // the directory of the last entry, kept open: most entries share it with the one before
     char parent_path[PATH_LIMIT];
+    char parent_real[PATH_LIMIT];  // the same without links in it, relative to the root
     struct archive *archive;
-    struct directory_time *times;
-    struct directory_time *last_time;
+    struct directory_end *ends;
+    struct directory_end *last_end;
     struct rkt_unpack_report report;
 };
 
@@ -45,6 +49,9 @@ int unpack_normalize(struct unpacking *unpacking, const char *path, char normal[
 // Opens the directory that `path` lies in, making what is missing.
 int unpack_place(struct unpacking *unpacking, const char *path, struct place *place);
 
+// The path of a place without links in it, relative to the root.
+int unpack_real_path(struct unpacking *unpacking, const struct place *place, char path[PATH_LIMIT]);
+
 // Removes what is at a place, with all below it.
 int unpack_remove(struct unpacking *unpacking, const struct place *place);
 
@@ -54,7 +61,22 @@ int unpack_symlink(struct unpacking *unpacking, const struct place *place, struc
 int unpack_special(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry);
 int unpack_hardlink(struct unpacking *unpacking, const struct place *place, const char *target);
 int unpack_whiteout(struct unpacking *unpacking, const struct place *place);
+
+// Reports a directory that hides all that lower layers have below it.
 int unpack_opaque(struct unpacking *unpacking, const char *path);
 
-// Sets the extended attributes and ACLs that an image may set on an open file.
+// Sets times and default ACLs of all directories, once everything is in them.
+int unpack_finish_directories(struct unpacking *unpacking);
+
+// Sets the extended attributes and the access ACL that an image may set on an open file.
 int unpack_attributes(struct unpacking *unpacking, int file, struct archive_entry *entry);
+
+// Removes all that unpack_attributes can set.
+int unpack_clear_attributes(struct unpacking *unpacking, int file);
+
+// Sets the access ACL of a device or pipe, which are not opened.
+int unpack_special_acl(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry);
+
+// The default ACL of a directory in the kernel's form, allocated; NULL when it has none.
+int unpack_default_acl(struct unpacking *unpacking, struct archive_entry *entry, void **acl, size_t *size);
+int unpack_set_default_acl(struct unpacking *unpacking, int file, const void *acl, size_t size);

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 // Of the attributes in an image only those that mean the same everywhere are set: file capabilities and the user's
 // own. The rest would steer this host (overlayfs, security modules) or means nothing here.
 static bool is_allowed(const char *name) {
-    return strcmp(name, "security.capability") == 0 || strncmp(name, "user.", 5) == 0;
+    if (strncmp(name, "user.", 5) == 0)
+        return strncmp(name, "user.overlay.", 13) != 0;
+    return strcmp(name, "security.capability") == 0;
 }
 
 static int set(struct unpacking *unpacking, int file, const char *name, const void *value, size_t size) {
@@ -78,8 +81,12 @@ static int compare_entries(const void *left, const void *right) {
     return (a->id > b->id) - (a->id < b->id);
 }
 
-static int set_acl(struct unpacking *unpacking, int file, struct archive_entry *entry, int type, const char *name) {
+// The entries of one kind in the kernel's form, allocated; NULL when there are none.
+static int make_acl(
+    struct unpacking *unpacking, struct archive_entry *entry, int type, void **result, size_t *result_size) {
     const int most = 4096;
+    *result = NULL;
+    *result_size = 0;
     if ((rkt_archive.archive_entry_acl_types(entry) & type) == 0)
         return 0;
     int count = rkt_archive.archive_entry_acl_reset(entry, type);
@@ -87,8 +94,7 @@ static int set_acl(struct unpacking *unpacking, int file, struct archive_entry *
         return 0;
     if (count > most)
         return unpack_fail(unpacking, RKT_UNPACK_LIMIT, 0, "its access control list is too long");
-    size_t size = sizeof(struct acl) + (size_t)count * sizeof(struct acl_entry);
-    struct acl *acl = malloc(size);
+    struct acl *acl = malloc(sizeof(struct acl) + (size_t)count * sizeof(struct acl_entry));
     if (acl == NULL)
         return unpack_fail(unpacking, RKT_UNPACK_SYSTEM, ENOMEM, "malloc");
     acl->version = 2;
@@ -104,15 +110,57 @@ static int set_acl(struct unpacking *unpacking, int file, struct archive_entry *
             .tag = kernel_tag, .permissions = (uint16_t)(permissions & 7), .id = named ? (uint32_t)id : UINT32_MAX};
     }
     qsort(acl->entries, (size_t)used, sizeof *acl->entries, compare_entries);
-    int result = set(unpacking, file, name, acl, sizeof(struct acl) + (size_t)used * sizeof(struct acl_entry));
+    *result = acl;
+    *result_size = sizeof(struct acl) + (size_t)used * sizeof(struct acl_entry);
+    return 0;
+}
+
+static const char access_name[] = "system.posix_acl_access", default_name[] = "system.posix_acl_default";
+
+int unpack_attributes(struct unpacking *unpacking, int file, struct archive_entry *entry) {
+    void *acl;
+    size_t size;
+    if (set_attributes(unpacking, file, entry) < 0)
+        return -1;
+    if (make_acl(unpacking, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, &acl, &size) < 0)
+        return -1;
+    int result = acl == NULL ? 0 : set(unpacking, file, access_name, acl, size);
     free(acl);
     return result;
 }
 
-int unpack_attributes(struct unpacking *unpacking, int file, struct archive_entry *entry) {
-    if (set_attributes(unpacking, file, entry) < 0)
+int unpack_default_acl(struct unpacking *unpacking, struct archive_entry *entry, void **acl, size_t *size) {
+    return make_acl(unpacking, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, acl, size);
+}
+
+int unpack_set_default_acl(struct unpacking *unpacking, int file, const void *acl, size_t size) {
+    return acl == NULL ? 0 : set(unpacking, file, default_name, acl, size);
+}
+
+// By its name in the directory that it has just been made in, as it cannot be opened: a driver would be asked.
+int unpack_special_acl(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry) {
+    void *acl;
+    size_t size;
+    if (make_acl(unpacking, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, &acl, &size) < 0)
         return -1;
-    if (set_acl(unpacking, file, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access") < 0)
-        return -1;
-    return set_acl(unpacking, file, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default");
+    if (acl == NULL)
+        return 0;
+    int result = 0;
+    if (fchdir(place->parent) < 0 || lsetxattr(place->name, access_name, acl, size, 0) < 0)
+        result = errno == EOPNOTSUPP ? 0 : unpack_system(unpacking, access_name);
+    free(acl);
+    return result;
+}
+
+int unpack_clear_attributes(struct unpacking *unpacking, int file) {
+    static char names[64 << 10];
+    ssize_t size = flistxattr(file, names, sizeof names);
+    if (size < 0)
+        return errno == EOPNOTSUPP ? 0 : unpack_system(unpacking, "flistxattr");
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        bool is_acl = strcmp(name, access_name) == 0 || strcmp(name, default_name) == 0;
+        if ((is_acl || is_allowed(name)) && fremovexattr(file, name) < 0)
+            return unpack_system(unpacking, name);
+    }
+    return 0;
 }

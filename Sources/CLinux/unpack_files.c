@@ -16,10 +16,44 @@ static int open_below(int root, const char *path, int flags) {
     return rkt_openat2(root, path, (uint64_t)(unsigned)(flags | O_CLOEXEC), 0, resolve);
 }
 
+static int open_unlinked(int root, const char *path, int flags) {
+    const uint64_t resolve = RKT_RESOLVE_BENEATH | RKT_RESOLVE_NO_SYMLINKS | RKT_RESOLVE_NO_XDEV;
+    return rkt_openat2(root, path, (uint64_t)(unsigned)(flags | O_CLOEXEC), 0, resolve);
+}
+
+static bool is_whiteout(const struct stat *status) {
+    return S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0);
+}
+
+// Makes a directory that the archive has no entry for (yet): root's, whatever the one above hands down.
+static int make_implied(struct unpacking *unpacking, int above, const char *name) {
+    bool is_plain = unpacking->mode == RKT_UNPACK_PLAIN;
+    if (mkdirat(above, name, is_plain ? 0700 : 0755) < 0)
+        return -1;
+    if (is_plain)
+        return 0;
+    if (fchownat(above, name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0)
+        return -1;
+    return fchmodat(above, name, 0755, 0);
+}
+
+// A whiteout hides what lower layers have at its name; what the same layer has below that name stays visible.
+static int replace_whiteout(struct unpacking *unpacking, int above, const char *name, const char *path) {
+    struct stat status;
+    if (unpacking->mode != RKT_UNPACK_LAYER || fstatat(above, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !is_whiteout(&status)) {
+        errno = ENOTDIR;
+        return -1;
+    }
+    if (unlinkat(above, name, 0) < 0 || make_implied(unpacking, above, name) < 0)
+        return -1;
+    return unpack_opaque(unpacking, path);
+}
+
 // Opens a directory, making the missing part of its path, component by component.
 static int open_directory(struct unpacking *unpacking, const char *path) {
     int directory = open_below(unpacking->root, path, O_PATH | O_DIRECTORY);
-    if (directory >= 0 || errno != ENOENT)
+    if (directory >= 0 || (errno != ENOENT && errno != ENOTDIR))
         return directory;
     char prefix[PATH_LIMIT];
     int above = open_below(unpacking->root, ".", O_PATH | O_DIRECTORY);
@@ -29,11 +63,13 @@ static int open_directory(struct unpacking *unpacking, const char *path) {
         prefix[end] = '\0';
         directory = open_below(unpacking->root, prefix, O_PATH | O_DIRECTORY);
         if (directory < 0 && errno == ENOENT) {
-            int mode = unpacking->mode == RKT_UNPACK_PLAIN ? 0700 : 0755;
-            if (mkdirat(above, prefix + start, (mode_t)mode) == 0)
+            if (make_implied(unpacking, above, prefix + start) == 0)
                 directory = open_below(unpacking->root, prefix, O_PATH | O_DIRECTORY);
             else if (errno == EEXIST)
                 errno = ELOOP;  // a link that leads nowhere
+        } else if (directory < 0 && errno == ENOTDIR) {
+            if (replace_whiteout(unpacking, above, prefix + start, prefix) == 0)
+                directory = open_below(unpacking->root, prefix, O_PATH | O_DIRECTORY);
         }
         int number = errno;
         close(above);
@@ -43,6 +79,45 @@ static int open_directory(struct unpacking *unpacking, const char *path) {
             break;
     }
     return above;
+}
+
+// Sets where the open parent really is. Links can lead to a place that is deeper than any path in the archive, level by
+// level; whoever walks such a tree later (to measure or remove it) relies on the limit. 1 when it is over the limit.
+static int find_real_path(struct unpacking *unpacking) {
+    // Seen from the process's root, which is the directory that is unpacked to, or above it.
+    char path[PATH_LIMIT];
+    if (fchdir(unpacking->parent) < 0)
+        return -1;
+    if (getcwd(path, sizeof path) == NULL)
+        return errno == ERANGE || errno == ENAMETOOLONG ? 1 : -1;
+    uint32_t depth = 0;
+    for (const char *next = path; *next != '\0'; next++)
+        depth += *next == '/';
+    if (depth > unpacking->limits->path_depth || strlen(path) > unpacking->limits->path_length)
+        return 1;
+    strcpy(unpacking->parent_real, path[1] != '\0' ? path + 1 : ".");
+    return 0;
+}
+
+static int open_parent(struct unpacking *unpacking, const char *directory) {
+    if (unpacking->parent >= 0)
+        close(unpacking->parent);
+    // Most paths have no links in them.
+    unpacking->parent = open_unlinked(unpacking->root, directory, O_PATH | O_DIRECTORY);
+    if (unpacking->parent >= 0) {
+        strcpy(unpacking->parent_real, directory);
+        return 0;
+    }
+    unpacking->parent = open_directory(unpacking, directory);
+    if (unpacking->parent < 0) {
+        if (errno == ENOTDIR || errno == ELOOP || errno == ENOENT || errno == EXDEV)
+            return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "its directory is not a directory");
+        return unpack_system(unpacking, "opening its directory");
+    }
+    int result = find_real_path(unpacking);
+    if (result > 0)
+        return unpack_fail(unpacking, RKT_UNPACK_LIMIT, 0, "links make its path too deep");
+    return result < 0 ? unpack_system(unpacking, "finding its directory") : 0;
 }
 
 // The open directory cannot become stale: what would replace a part of its path lies in another directory, and that
@@ -56,17 +131,27 @@ int unpack_place(struct unpacking *unpacking, const char *path, struct place *pl
     }
     *place = (struct place){.name = slash != NULL ? slash + 1 : path, .path = path};
     if (unpacking->parent < 0 || strcmp(directory, unpacking->parent_path) != 0) {
-        if (unpacking->parent >= 0)
-            close(unpacking->parent);
-        unpacking->parent = open_directory(unpacking, directory);
-        if (unpacking->parent < 0) {
-            if (errno == ENOTDIR || errno == ELOOP || errno == ENOENT || errno == EXDEV)
-                return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "its directory is not a directory");
-            return unpack_system(unpacking, "opening its directory");
-        }
+        if (open_parent(unpacking, directory) < 0)
+            return -1;
         strcpy(unpacking->parent_path, directory);
     }
     place->parent = unpacking->parent;
+    return 0;
+}
+
+int unpack_real_path(struct unpacking *unpacking, const struct place *place, char path[PATH_LIMIT]) {
+    const char *directory = unpacking->parent_real;
+    bool is_root = strcmp(directory, ".") == 0;
+    size_t length = is_root ? 0 : strlen(directory), size = strlen(place->name);
+    if (length + size + 2 > PATH_LIMIT)
+        return unpack_fail(unpacking, RKT_UNPACK_LIMIT, 0, "its path is too long");
+    memcpy(path, directory, length);
+    if (!is_root && strcmp(place->name, ".") != 0)
+        path[length++] = '/';
+    if (is_root || strcmp(place->name, ".") != 0)
+        memcpy(path + length, place->name, size + 1);
+    else
+        path[length] = '\0';
     return 0;
 }
 
@@ -115,9 +200,13 @@ static int owner_of(struct unpacking *unpacking, struct archive_entry *entry, ui
     return 0;
 }
 
+// libarchive reads the fraction of a time before 1970 without its sign. (From -1 to 0 it loses the sign of all.)
 static struct timespec time_of(struct archive_entry *entry) {
-    return (struct timespec){
+    struct timespec time = {
         .tv_sec = rkt_archive.archive_entry_mtime(entry), .tv_nsec = rkt_archive.archive_entry_mtime_nsec(entry)};
+    if (time.tv_sec < 0 && time.tv_nsec > 0)
+        time = (struct timespec){.tv_sec = time.tv_sec - 1, .tv_nsec = 1000000000 - time.tv_nsec};
+    return time;
 }
 
 // Owner before mode (a change of owner takes the set-uid bit), both before the attributes' last word, time last.
@@ -200,50 +289,88 @@ int unpack_file(struct unpacking *unpacking, const struct place *place, struct a
     return result;
 }
 
-static int remember_time(struct unpacking *unpacking, const char *path, struct archive_entry *entry) {
+// What is set on a directory when all is in it: its time, and the ACL that its entries would inherit.
+static int remember(struct unpacking *unpacking, const struct place *place, int file, struct archive_entry *entry) {
+    char path[PATH_LIMIT];
+    struct stat status;
+    if (unpack_real_path(unpacking, place, path) < 0)
+        return -1;
+    if (fstat(file, &status) < 0)
+        return unpack_system(unpacking, "fstat");
     size_t length = strlen(path) + 1;
-    struct directory_time *time = malloc(sizeof *time + length);
-    if (time == NULL)
+    struct directory_end *end = malloc(sizeof *end + length);
+    if (end == NULL)
         return unpack_fail(unpacking, RKT_UNPACK_SYSTEM, ENOMEM, "malloc");
-    *time = (struct directory_time){.modified = time_of(entry)};
-    memcpy(time->path, path, length);
+    *end = (struct directory_end){.modified = time_of(entry), .inode = status.st_ino};
+    memcpy(end->path, path, length);
+    if (unpack_default_acl(unpacking, entry, &end->acl, &end->acl_size) < 0) {
+        free(end);
+        return -1;
+    }
     // At the end, so that the last entry of a directory named twice has the last word.
-    if (unpacking->last_time != NULL)
-        unpacking->last_time->next = time;
+    if (unpacking->last_end != NULL)
+        unpacking->last_end->next = end;
     else
-        unpacking->times = time;
-    unpacking->last_time = time;
+        unpacking->ends = end;
+    unpacking->last_end = end;
     return 0;
 }
 
-// A whiteout that an entry of the same layer follows has hidden what is below: the new directory starts empty.
-static bool is_whiteout(const struct stat *status) {
-    return S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0);
+// What replaced a directory since then has its own time, and is not touched.
+int unpack_finish_directories(struct unpacking *unpacking) {
+    for (struct directory_end *end = unpacking->ends; end != NULL; end = end->next) {
+        struct stat status;
+        int directory = open_unlinked(unpacking->root, end->path, O_RDONLY | O_DIRECTORY);
+        if (directory < 0)
+            continue;
+        int result = 0;
+        if (fstat(directory, &status) == 0 && status.st_ino == end->inode) {
+            struct timespec times[2] = {end->modified, end->modified};
+            result = unpack_set_default_acl(unpacking, directory, end->acl, end->acl_size);
+            if (result == 0 && futimens(directory, times) < 0 && errno != EINVAL)
+                result = unpack_system(unpacking, "futimens");
+        }
+        close(directory);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// A directory in the place of something else of the same layer: that had hidden what lower layers have below the name.
+static int replace_by_directory(struct unpacking *unpacking, const struct place *place) {
+    char path[PATH_LIMIT];
+    if (unpack_remove(unpacking, place) < 0)
+        return -1;
+    if (mkdirat(place->parent, place->name, 0700) < 0)
+        return unpack_system(unpacking, "mkdirat");
+    if (unpacking->mode != RKT_UNPACK_LAYER)
+        return 0;
+    return unpack_real_path(unpacking, place, path) < 0 ? -1 : unpack_opaque(unpacking, path);
 }
 
 int unpack_directory(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry) {
+    bool is_old = false;
     if (mkdirat(place->parent, place->name, 0700) < 0) {
         struct stat status;
         if (errno != EEXIST || fstatat(place->parent, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
             return unpack_system(unpacking, "mkdirat");
-        if (!S_ISDIR(status.st_mode)) {
-            if (unpack_remove(unpacking, place) < 0)
-                return -1;
-            if (mkdirat(place->parent, place->name, 0700) < 0)
-                return unpack_system(unpacking, "mkdirat");
-            if (unpacking->mode == RKT_UNPACK_LAYER && is_whiteout(&status) &&
-                unpack_opaque(unpacking, place->path) < 0)
-                return -1;
-        }
+        is_old = S_ISDIR(status.st_mode);
+        if (!is_old && replace_by_directory(unpacking, place) < 0)
+            return -1;
     }
     if (unpacking->mode == RKT_UNPACK_PLAIN)
         return 0;
     int directory = openat(place->parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
         return unpack_system(unpacking, "opening it");
-    int result = finish(unpacking, directory, entry, true);
+    int result = is_old ? unpack_clear_attributes(unpacking, directory) : 0;
+    if (result == 0)
+        result = finish(unpacking, directory, entry, true);
+    if (result == 0)
+        result = remember(unpacking, place, directory, entry);
     close(directory);
-    return result < 0 ? -1 : remember_time(unpacking, place->path, entry);
+    return result;
 }
 
 // Owner, mode and time of what is not opened: a link or a special file that was just made here.
@@ -259,6 +386,8 @@ static int finish_unopened(struct unpacking *unpacking, const struct place *plac
     if (rkt_archive.archive_entry_filetype(entry) != AE_IFLNK &&
         fchmodat(place->parent, place->name, rkt_archive.archive_entry_perm(entry) & 07777, 0) < 0)
         return unpack_system(unpacking, "fchmodat");
+    if (rkt_archive.archive_entry_filetype(entry) != AE_IFLNK && unpack_special_acl(unpacking, place, entry) < 0)
+        return -1;
     struct timespec modified = time_of(entry), times[2] = {modified, modified};
     if (utimensat(place->parent, place->name, times, AT_SYMLINK_NOFOLLOW) < 0 && errno != EINVAL)
         return unpack_system(unpacking, "utimensat");
@@ -333,14 +462,7 @@ int unpack_whiteout(struct unpacking *unpacking, const struct place *place) {
     if (!S_ISDIR(status.st_mode))
         return 0;
     char path[PATH_LIMIT];
-    size_t length = strlen(unpacking->parent_path);
-    size_t size = strlen(place->name);
-    if (length + size + 2 > sizeof path)
-        return unpack_fail(unpacking, RKT_UNPACK_LIMIT, 0, "its path is too long");
-    memcpy(path, unpacking->parent_path, length);
-    path[length] = '/';
-    memcpy(path + length + 1, place->name, size + 1);
-    return unpack_opaque(unpacking, path);
+    return unpack_real_path(unpacking, place, path) < 0 ? -1 : unpack_opaque(unpacking, path);
 }
 
 // The attribute itself needs rights that this process does not have: its starter sets it afterwards.

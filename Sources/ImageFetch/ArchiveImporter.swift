@@ -11,16 +11,25 @@ internal import Manifests
 struct ArchiveImporter {
     private let context: FetchContext
     private let size: Int64
+    private let policy: (any SignaturePolicy)?
 
-    init(_ context: FetchContext, size: Int64) {
+    /// - Parameters:
+    ///   - context: What the steps have in common.
+    ///   - size: The archive's size.
+    ///   - policy: Decides about the image; nil when that is done, and the file is nobody's to change.
+    init(_ context: FetchContext, size: Int64, policy: (any SignaturePolicy)? = nil) {
         self.context = context
         self.size = size
+        self.policy = policy
     }
 
     func run(_ file: borrowing OwnedFD) throws -> ImageRecord {
         let isAppc = try probe(file)
         try rewind(file)
-        return isAppc ? try importAppc(file) : try importParts(file)
+        if isAppc { return try importAppc(file) }
+        var context = context
+        if let policy { context.verification = try policy.verify(path: context.name, options: context.options) }
+        return try importParts(file, context)
     }
 
     private func rewind(_ file: borrowing OwnedFD) throws {
@@ -59,7 +68,7 @@ struct ArchiveImporter {
         return try context.work.work.directory.directory(name)
     }
 
-    private func importParts(_ file: borrowing OwnedFD) throws -> ImageRecord {
+    private func importParts(_ file: borrowing OwnedFD, _ context: FetchContext) throws -> ImageRecord {
         let parts = try emptyDirectory("parts")
         let unpacker = try TarUnpacker(.plain, into: parts, name: context.name, limits: context.work.store.limits)
         let result = try stream(file, progress: context.progress).run { piece in
@@ -74,8 +83,29 @@ struct ArchiveImporter {
     }
 
     private func importAppc(_ file: borrowing OwnedFD) throws -> ImageRecord {
+        let decide = try policy?.appc(path: context.name, options: context.options)
+        return try importAppc(file, decide)
+    }
+
+    /// Imports an ACI.
+    ///
+    /// - Parameters:
+    ///   - file: The archive, read from its start.
+    ///   - decide: Decides about the image; nil when that is done.
+    ///   - check: Looks at the manifest of an image that may be used, before it is listed.
+    /// - Returns: The image's record.
+    /// - Throws: `RktError` naming what is wrong.
+    func importAppc(
+        _ file: borrowing OwnedFD,
+        _ decide: AppcDecision?,
+        check: (AppcImageManifest) throws -> Void = { _ in }
+    ) throws -> ImageRecord {
         let work = context.work
-        let image = try work.addAppc(file, name: context.name, size: size, progress: context.progress)
+        var verification = context.verification
+        let image = try work.addAppc(file, name: context.name, size: size, progress: context.progress) { name, digest in
+            if let decide { verification = try decide(file, "\(name)", digest) }
+        }
+        try check(image.manifest)
         let labels = image.manifest.labels ?? []
         let version = image.manifest.label("version")
         return try work.commit(
@@ -88,7 +118,12 @@ struct ArchiveImporter {
                 config: nil,
                 layers: [image.layer],
                 documentBytes: image.manifestSize,
-                verification: context.verification
+                verification: verification,
+                sources: context.sources.map { source in
+                    var source = source
+                    source.isVerified = verification.isVerified
+                    return source
+                }
             )
         )
     }

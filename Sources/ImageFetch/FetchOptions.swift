@@ -1,5 +1,6 @@
 internal import Diagnostics
 public import ImageStore
+public import LinuxOS
 public import Manifests
 
 /// How an image is fetched.
@@ -43,6 +44,34 @@ public protocol SignaturePolicy: Sendable {
     /// - Returns: What to put on record.
     /// - Throws: `RktError` with `permissionDenied` when the image must not be used.
     func verify(path: String, options: FetchOptions) throws -> ImageRecord.Verification
+
+    /// Decides about an ACI in a file, whose name nobody knows before it was read.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - options: What the user allows.
+    /// - Returns: What decides once the file was read, before anything of it is stored.
+    /// - Throws: `RktError` with `permissionDenied` when it need not be read: it must not be used.
+    func appc(path: String, options: FetchOptions) throws -> AppcDecision
+}
+
+/// Decides about an ACI that was read: the file, the image's name, and the SHA-512 of what was read of the file. Returns what to
+/// put on record, or throws.
+public typealias AppcDecision =
+    @Sendable (_ file: borrowing OwnedFD, _ name: String, _ digest: Digest) throws -> ImageRecord.Verification
+
+extension SignaturePolicy {
+    /// Decides about an ACI as about any other file.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - options: What the user allows.
+    /// - Returns: What was decided.
+    /// - Throws: What ``verify(path:options:)`` throws.
+    public func appc(path: String, options: FetchOptions) throws -> AppcDecision {
+        let verification = try verify(path: path, options: options)
+        return { _, _, _ in verification }
+    }
 }
 
 /// Accepts an image only when the user says that no signature is needed.
@@ -56,15 +85,20 @@ public struct UnsignedPolicy: SignaturePolicy {
     ///   - path: The file or layout.
     ///   - options: What the user allows.
     /// - Returns: What to put on record: not verified.
-    /// - Throws: `RktError` with `permissionDenied` naming the option, `unsupported` for a signature that was given.
+    /// - Throws: `RktError` with `permissionDenied` naming the option, `unsupported` for a signature that was given: only ACIs have such.
     public func verify(path: String, options: FetchOptions) throws -> ImageRecord.Verification {
         if options.insecureImage {
-            return ImageRecord.Verification(isVerified: false, detail: "insecure-options=image")
+            return ImageRecord.Verification(
+                isVerified: false,
+                detail: "insecure-options=image",
+                origin: FileOrigin.of(path)
+            )
         }
         if let signature = options.signaturePath {
             throw RktError(
                 .unsupported,
-                "image \(path): checking the signature \(signature) is not supported yet (try --insecure-options=image)"
+                "image \(path): it is no ACI, of which a file such as \(signature) could be the signature (try "
+                    + "--insecure-options=image)"
             )
         }
         throw RktError(.permissionDenied, "image \(path) is not signed (try --insecure-options=image)")
@@ -83,6 +117,14 @@ public struct InstalledPolicy: SignaturePolicy {
     ///   - options: Not asked.
     /// - Returns: What to put on record: not verified.
     public func verify(path: String, options: FetchOptions) -> ImageRecord.Verification {
-        ImageRecord.Verification(isVerified: false, detail: "installed with rkt")
+        ImageRecord.Verification(isVerified: false, detail: Self.detail, origin: FileOrigin.of(path))
     }
+
+    private static let detail = "installed with rkt"
+
+    /// Whether an image came into the store by this policy.
+    ///
+    /// - Parameter record: The image.
+    /// - Returns: Whether it did, and nobody has vouched for it since.
+    public static func accepted(_ record: ImageRecord) -> Bool { record.verification.detail == detail }
 }

@@ -67,7 +67,9 @@ public struct FileFetcher: Sendable {
             guard opened.kind == .regular || opened.kind == .directory else {
                 throw RktError(.invalidArgument, "\(file) is neither a regular file nor an OCI layout directory")
             }
-            let verification = try policy.verify(path: file, options: options)
+            // What is in a file shows only when it is read.
+            let verification =
+                opened.kind == .directory ? try policy.verify(path: file, options: options) : .undecided
             let layers = opened.kind == .directory ? progress.map { ImageProgress(file, $0) } : nil
             let context = FetchContext(
                 work: try store.beginImport(unpack: options.unpack, progress: layers?.sink ?? progress),
@@ -81,7 +83,7 @@ public struct FileFetcher: Sendable {
             if opened.kind == .directory {
                 return try PartsImporter(context, parts: try Directory(path: file), areOwned: false).run()
             }
-            return try ArchiveImporter(context, size: opened.size).run(opened.file)
+            return try ArchiveImporter(context, size: opened.size, policy: policy).run(opened.file)
         }
     }
 
@@ -107,10 +109,21 @@ struct FetchContext: Sendable {
     let name: String
     let reference: String?
     let options: FetchOptions
-    let verification: ImageRecord.Verification
+    var verification: ImageRecord.Verification
     let progress: ProgressSink?
     /// The progress of the image, where that is made of its layers'.
     var layers: ImageProgress?
     /// What has led to the image, where that is a registry.
     var sources: [ImageRecord.Source] = []
+
+    /// The registry that the image comes from, where it does.
+    var registry: String? { sources.first.flatMap { $0.reference.split(separator: "/").first }.map(String.init) }
+
+    /// What is said of something that another process is bringing.
+    static let waiting = "another rkt instance is downloading it, waiting..."
+}
+
+extension ImageRecord.Verification {
+    /// Nobody has been asked yet.
+    fileprivate static let undecided = ImageRecord.Verification(isVerified: false, detail: "nobody was asked")
 }

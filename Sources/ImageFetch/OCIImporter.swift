@@ -17,6 +17,16 @@ protocol OCIContent: Sendable {
     /// - Returns: Its content.
     /// - Throws: `RktError` when it cannot be had.
     func layer(_ descriptor: OCI.Descriptor) throws -> BlobSource
+
+    /// Whether a layer that came wrong may come right from elsewhere.
+    ///
+    /// - Parameter layer: Which.
+    /// - Returns: Whether to try again.
+    func isWorthAnotherTry(of layer: OCI.Descriptor) -> Bool
+}
+
+extension OCIContent {
+    func isWorthAnotherTry(of layer: OCI.Descriptor) -> Bool { false }
 }
 
 /// Imports an image whose parts name each other by digests, and checks that they are what they are named.
@@ -102,6 +112,8 @@ struct OCIImporter {
                 throw RktError(.failed, "\(promise.name) is none of the image's")
             }
             return try content.layer(descriptor)
+        } isWorthAnotherTry: { promise in
+            promise.digest.flatMap { descriptors[$0] }.map { content.isWorthAnotherTry(of: $0) } ?? false
         }
         return try work.commit(
             ImageRecord(
@@ -144,7 +156,8 @@ struct OCIImporter {
     /// Adds all layers, several at once; one that the image has twice is read once.
     func addLayers(
         _ promises: [ImageImport.Promise],
-        _ source: @escaping @Sendable (ImageImport.Promise) throws -> BlobSource
+        _ source: @escaping @Sendable (ImageImport.Promise) throws -> BlobSource,
+        isWorthAnotherTry: @escaping @Sendable (ImageImport.Promise) -> Bool = { _ in false }
     ) throws -> [ImageRecord.Layer] {
         let work = context.work
         var first: [String: Int] = [:]
@@ -162,8 +175,24 @@ struct OCIImporter {
         if sizes.count == missing.count { context.layers?.expect(sizes.reduce(0, +)) }
         let layers = try concurrently(distinct) { promise in
             if let stored = work.stored(promise) { return stored }
-            return try work.addLayer(try source(promise), promise)
+            while true {
+                do {
+                    return try work.addLayer(
+                        promise,
+                        origin: context.registry,
+                        waiting: { context.progress?("\(promise.name): \(FetchContext.waiting)", 0, nil) },
+                        from: { try source(promise) }
+                    )
+                } catch let error as RktError where error.isOfContent && isWorthAnotherTry(promise) {
+                    continue
+                }
+            }
         }
         return places.map { layers[$0] }
     }
+}
+
+extension RktError {
+    /// Whether it says that content is not what it should be, and not that it could not be had.
+    fileprivate var isOfContent: Bool { [.digestMismatch, .invalidData, .limitExceeded].contains(code) }
 }

@@ -57,8 +57,9 @@ package final class ContentStream {
     private let progress: ProgressSink?
     private let total: Int64?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    private let algorithms: (file: Manifests.Digest.Algorithm, content: [Manifests.Digest.Algorithm])
     private var hash: ContentHash
-    private var contentHashes: [ContentHash]
+    private var contentHashes: [ContentHash] = []
     private var size: Int64 = 0
     private var contentSize: Int64 = 0
     private var zeros: Int64 = 0
@@ -89,8 +90,8 @@ package final class ContentStream {
         self.limits = limits
         self.total = total
         self.progress = progress
+        self.algorithms = algorithms
         hash = ContentHash(algorithms.file)
-        contentHashes = algorithms.content.map { ContentHash($0) }
     }
 
     deinit {
@@ -111,6 +112,9 @@ package final class ContentStream {
     ) throws -> Result {
         let kind = try compression ?? ContentStream.compression(of: source, name: name)
         if kind != .none { try ArchiveSupport.load() }
+        // Of what is not compressed, the file's digest is the content's.
+        let isHashedOnce = kind == .none && algorithms.content.allSatisfy { $0 == algorithms.file }
+        if !isHashedOnce { contentHashes = algorithms.content.map { ContentHash($0) } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         let read: rkt_source = { context, bytes in
             guard let context else { return -1 }
@@ -133,11 +137,13 @@ package final class ContentStream {
         // What follows the compressed stream belongs to the file.
         while next(&bytes) > 0 {}
         if let failure { throw failure }
+        let digest = try hash.finish()
         return Result(
             size: size,
-            digest: try hash.finish(),
+            digest: digest,
             contentSize: contentSize,
-            contentDigests: try contentHashes.map { try $0.finish() },
+            contentDigests: isHashedOnce
+                ? algorithms.content.map { _ in digest } : try contentHashes.map { try $0.finish() },
             endsWithZeros: zeros >= 512
         )
     }
@@ -168,7 +174,7 @@ package final class ContentStream {
                 throw RktError(.limitExceeded, "\(name) is larger than \(limits.blobBytes) bytes")
             }
             hash.update(piece)
-            try copy?.file.writeAll(piece, name: "the copy of \(name)")
+            try copy?.write(piece, name: "the copy of \(name)")
             progress?(name, size, total)
             bytes.pointee = piece.baseAddress
             return count

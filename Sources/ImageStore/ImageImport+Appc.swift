@@ -2,6 +2,7 @@ internal import Diagnostics
 internal import Glibc
 package import LinuxOS
 package import Manifests
+internal import Synchronization
 
 extension ImageImport {
     /// An appc image as it was stored.
@@ -23,20 +24,53 @@ extension ImageImport {
     ///   - name: What it is, for errors and progress.
     ///   - size: Its size, for progress.
     ///   - progress: Hears how far it is.
+    ///   - approve: Gets the image's name and the SHA-512 of the archive as it was read, before anything of it is stored, and
+    ///     throws if it must not be.
     /// - Returns: The image.
-    /// - Throws: ``RktError`` with `invalidData` for anything that is not a whole appc image.
+    /// - Throws: ``RktError`` with `invalidData` for anything that is not a whole appc image; what `approve` throws.
     package func addAppc(
         _ file: borrowing OwnedFD,
         name: String,
         size: Int64,
-        progress: ProgressSink?
+        progress: ProgressSink?,
+        approve: (_ name: ACIdentifier, _ archive: Manifests.Digest) throws -> Void = { _, _ in }
     ) throws -> AppcImage {
+        let compression = try ContentStream.compression(of: file.rawValue, name: name)
+        if try mayBeKnown(file, size, compression) {
+            let archive = try readAppc(stream(of: file, size, name, progress), compression, name: name)
+            try approve(archive.manifest.name, archive.fileDigest)
+            if let layer = try storedAppc(archive.digest, name: name) { return try image(archive, layer) }
+            let raw = file.rawValue
+            try system("reading \(name)") { lseek(raw, 0, SEEK_SET) }
+        }
         let blobName = newName("aci")
-        let blob = try work.directory.open(blobName, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-        let placeName = newName("manifest")
-        try work.directory.makeDirectory(placeName, mode: 0o700)
-        let place = try work.directory.directory(placeName)
-        let stream = ContentStream(
+        let blob = try newFile(blobName)
+        let rootfs = unpacks ? try AppcRootfs(self, name: name) : nil
+        let archive = try readAppc(stream(of: file, size, name, progress), compression, name: name) { piece in
+            try blob.write(piece, name: "the copy of \(name)")
+            try rootfs?.feed.take(piece)
+        }
+        try approve(archive.manifest.name, archive.fileDigest)
+        try rootfs?.finish(as: archive.digest)
+        try place(blobName, in: work.directory, as: archive.digest)
+        return try image(
+            archive,
+            ImageRecord.Layer(
+                diffID: archive.digest,
+                blob: archive.digest,
+                mediaType: ImageRecord.appcMediaType,
+                size: archive.size
+            )
+        )
+    }
+
+    private func stream(
+        of file: borrowing OwnedFD,
+        _ size: Int64,
+        _ name: String,
+        _ progress: ProgressSink?
+    ) -> ContentStream {
+        ContentStream(
             source: file,
             name: name,
             algorithms: (.sha512, [.sha512]),
@@ -44,40 +78,106 @@ extension ImageImport {
             total: size,
             progress: progress
         )
-        let unpacker = try TarUnpacker(.manifest, into: place, name: name, limits: store.limits)
-        let feed = TarFeed(unpacker)
-        let result = try stream.run { piece in
-            try blob.writeAll(piece, name: "the copy of \(name)")
+    }
+
+    private func image(_ archive: Archive, _ layer: ImageRecord.Layer) throws -> AppcImage {
+        AppcImage(
+            manifest: archive.manifest,
+            manifestDigest: try add(archive.manifestBytes),
+            manifestSize: Int64(archive.manifestBytes.count),
+            layer: layer
+        )
+    }
+
+    /// An archive that was read to its end.
+    private struct Archive {
+        /// Of the archive as it was read.
+        let fileDigest: Manifests.Digest
+        /// Of the tar.
+        let digest: Manifests.Digest
+        let size: Int64
+        let manifestBytes: [UInt8]
+        let manifest: AppcImageManifest
+    }
+
+    /// Reads an archive and takes out the manifest.
+    private func readAppc(
+        _ stream: ContentStream,
+        _ compression: Compression,
+        name: String,
+        _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void = { _ in }
+    ) throws -> Archive {
+        let placeName = newName("manifest")
+        try work.directory.makeDirectory(placeName, mode: 0o700)
+        let place = try work.directory.directory(placeName)
+        let feed = TarFeed(try TarUnpacker(.manifest, into: place, name: name, limits: store.limits))
+        let result = try stream.run(compression) { piece in
             try feed.take(piece)
+            try sink(piece)
         }
         let report = try feed.finish()
         guard result.endsWithZeros else { throw RktError(.invalidData, "\(name) is cut off: a tar ends with zeros") }
         guard place.contains("manifest") else { throw RktError(.invalidData, "\(name) has no manifest") }
         guard report.isAppc else { throw RktError(.invalidData, "\(name) has no rootfs") }
         let bytes = try place.read("manifest", limit: store.limits.manifestBytes)
-        let manifest = try AppcImageManifest.parse(bytes, name: "the manifest of \(name)")
-
-        let digest = result.contentDigests[0]
-        let layer = try addAppcLayer(blobName, digest, size: result.contentSize, name: name)
-        return AppcImage(
-            manifest: manifest,
-            manifestDigest: try add(bytes),
-            manifestSize: Int64(bytes.count),
-            layer: layer
+        return Archive(
+            fileDigest: result.digest,
+            digest: result.contentDigests[0],
+            size: result.contentSize,
+            manifestBytes: bytes,
+            manifest: try AppcImageManifest.parse(bytes, name: "the manifest of \(name)")
         )
     }
 
-    private func addAppcLayer(
-        _ blobName: String,
-        _ digest: Manifests.Digest,
-        size: Int64,
-        name: String
-    ) throws -> ImageRecord.Layer {
-        let layer = ImageRecord.Layer(diffID: digest, blob: digest, mediaType: ImageRecord.appcMediaType, size: size)
-        // The digest is known only now, and an image that is unpacked already is not unpacked again.
-        try unpackAppc(try work.directory.open(blobName), layer, name: name)
-        try place(blobName, in: work.directory, as: digest)
+    // MARK: Once more
+
+    /// Whether an archive may be an image that is in the store, which would be copied and unpacked for nothing: its digest is
+    /// known only at its end, its size before.
+    private func mayBeKnown(_ file: borrowing OwnedFD, _ size: Int64, _ compression: Compression) throws -> Bool {
+        let sizes = Set(known.filter { $0.mediaType == ImageRecord.appcMediaType }.map(\.size))
+        switch compression {
+        case .none: return sizes.contains(size)
+        case .gzip:
+            // RFC 1952, 2.3.1: the last bytes are the size modulo 2^32.
+            var bytes = [UInt8](repeating: 0, count: 4)
+            let raw = file.rawValue
+            guard size > 4, pread(raw, &bytes, 4, Int(size) - 4) == 4 else { return false }
+            let end = bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
+            return sizes.contains { UInt32(truncatingIfNeeded: $0) == end }
+        default: return false
+        }
+    }
+
+    /// The layer of an image that is in the store, unpacked if it is to be.
+    private func storedAppc(_ digest: Manifests.Digest, name: String) throws -> ImageRecord.Layer? {
+        guard let layer = known.first(where: { $0.blob == digest && $0.mediaType == ImageRecord.appcMediaType }) else {
+            return nil
+        }
+        try lease.hold([digest])
+        guard store.hasOwnBlob(digest, size: layer.size) else { return nil }
+        try unpackAppc(try store.openBlob(digest), layer, name: name)
         return layer
+    }
+
+    /// The root of an appc image that is unpacked while the image is read.
+    private struct AppcRootfs {
+        let feed: TarFeed
+        private let work: ImageImport
+        private let target: String
+
+        init(_ work: ImageImport, name: String) throws {
+            self.work = work
+            target = work.newName("layer")
+            try work.work.directory.makeDirectory(target, mode: 0o755)
+            let directory = try work.work.directory.directory(target)
+            feed = TarFeed(try TarUnpacker(.aci, into: directory, name: name, limits: work.store.limits))
+        }
+
+        func finish(as digest: Manifests.Digest) throws {
+            try feed.finish()
+            try work.lease.hold([digest])
+            work.state.withLock { $0.unpacked[digest.hex] = target }
+        }
     }
 
     /// Unpacks the tar of an appc image unless that is done or not wanted.

@@ -5,39 +5,6 @@ package import LinuxOS
 package import Manifests
 internal import Synchronization
 
-/// The content of a blob that is to be imported.
-package final class BlobSource: Sendable {
-    /// The content.
-    package let file: OwnedFD
-    /// Where it lies, when it may be moved from there instead of copied: nobody else can write to it.
-    let owned: (directory: Directory, name: String)?
-    /// Throws what whoever writes the content has failed with, if it has; asked when all that came has been read.
-    let check: @Sendable () throws -> Void
-
-    /// A file that others own, or a stream (``LocalStream``).
-    package init(_ file: consuming OwnedFD, check: @escaping @Sendable () throws -> Void = {}) {
-        self.file = file
-        self.check = check
-        owned = nil
-    }
-
-    /// A file in a work area, with one name.
-    package init(moving name: String, in directory: Directory) throws {
-        file = try directory.open(name, flags: O_RDONLY | O_NOFOLLOW)
-        owned = (directory, name)
-        check = {}
-    }
-}
-
-/// A file that a blob is copied to.
-package final class BlobCopy: Sendable {
-    let file: OwnedFD
-
-    init(_ file: consuming OwnedFD) {
-        self.file = file
-    }
-}
-
 /// One image on its way into the store. Nothing of it is listed until ``commit(_:)``; given up, it leaves at most blobs
 /// that the next garbage collection removes.
 package final class ImageImport: Sendable {
@@ -48,13 +15,15 @@ package final class ImageImport: Sendable {
     /// Whether layers are unpacked while they are read; only root can.
     package let unpacks: Bool
     private let progress: ProgressSink?
-    private let lease: StoreLease
+    let lease: StoreLease
     /// The blobs that are in the store already and known to unpack to a diff ID.
-    private let known: Set<ImageRecord.Layer>
-    private let state = Mutex(State())
+    let known: Set<ImageRecord.Layer>
+    let state = Mutex(State())
 
-    private struct State {
+    struct State {
         var files = 0
+        /// Whether there are blobs whose directory is not yet known to be on the disk.
+        var hasNewBlobs = false
         /// Layers that are unpacked in the work area, by their final names.
         var unpacked: [String: String] = [:]
     }
@@ -63,11 +32,12 @@ package final class ImageImport: Sendable {
         self.store = store
         self.unpacks = unpacks && geteuid() == 0
         self.progress = progress
-        lease = try store.lease()
+        lease = try StoreLease(store.directory)
         let area = try store.part("tmp")
         WorkArea.removeLeftovers(in: area)
         work = try WorkArea(in: area)
-        known = Set(try store.list().flatMap(\.layers))
+        let user = geteuid()
+        known = Set(try store.list().filter { $0.isTrusted(by: user) }.flatMap(\.layers))
     }
 
     // MARK: Blobs
@@ -89,7 +59,8 @@ package final class ImageImport: Sendable {
     /// - Throws: ``RktError`` when it cannot be stored.
     package func add(_ bytes: [UInt8], _ algorithm: Manifests.Digest.Algorithm = .sha256) throws -> Manifests.Digest {
         let digest = try ContentHash.digest(algorithm, of: bytes)
-        if store.blobSize(digest) == Int64(bytes.count) { return digest }
+        try lease.hold([digest])
+        if store.hasOwnBlob(digest, size: Int64(bytes.count)) { return digest }
         let name = newName("document")
         try work.directory.write(name, bytes)
         try place(name, in: work.directory, as: digest)
@@ -100,12 +71,45 @@ package final class ImageImport: Sendable {
     func place(_ name: String, in directory: Directory, as digest: Manifests.Digest) throws {
         let file = try directory.open(name, flags: O_RDONLY | O_NOFOLLOW)
         let raw = file.rawValue
+        try lease.hold([digest])
         try system("storing blob \(digest)") { fchmod(raw, 0o644) }
         store.crashPoint("syncing blob")
         try file.synchronize(name: "blob \(digest)")
         store.crashPoint("renaming blob")
-        try directory.rename(name, to: digest.hex, in: try store.blobDirectory(digest.algorithm))
+        let blobs = try store.blobDirectory(digest.algorithm)
+        try store.makeWay(for: digest.hex, in: blobs)
+        state.withLock { $0.hasNewBlobs = true }
+        do {
+            try directory.rename(name, to: digest.hex, in: blobs)
+        } catch let error as RktError where error.code == .permissionDenied && store.blobSize(digest) != nil {
+            // Somebody else's, who has made it before: it is as good as this one, or its readers will find out.
+        }
         store.crashPoint("renamed blob")
+    }
+
+    /// Copies a blob to where nobody else can change it.
+    ///
+    /// - Parameters:
+    ///   - blob: The blob, whoever has brought it.
+    ///   - name: What it is, for errors.
+    /// - Returns: The copy, opened at its start.
+    /// - Throws: ``RktError`` with `digestMismatch` when it is not what its name says.
+    package func privateCopy(of blob: Manifests.Digest, name: String) throws -> OwnedFD {
+        let copyName = newName("copy")
+        let source = try store.openBlob(blob)
+        let stream = ContentStream(
+            source: source,
+            copy: try newFile(copyName),
+            name: name,
+            algorithms: (blob.algorithm, []),
+            limits: store.limits
+        )
+        let result = try stream.run(Compression.none)
+        withExtendedLifetime(source.rawValue) {}
+        guard result.digest == blob else {
+            throw RktError(.digestMismatch, "\(name): blob \(blob) is not what its name says, but \(result.digest)")
+        }
+        return try work.directory.open(copyName)
     }
 
     // MARK: Layers
@@ -146,11 +150,53 @@ package final class ImageImport: Sendable {
     package func stored(_ promise: Promise) -> ImageRecord.Layer? {
         guard let digest = promise.digest,
             let match = known.first(where: { $0.blob == digest && $0.diffID == promise.diffID }),
-            promise.size == nil || promise.size == match.size, store.blobSize(digest) == match.size
+            promise.size == nil || promise.size == match.size, (try? lease.hold([digest, match.diffID])) != nil,
+            store.hasOwnBlob(digest, size: match.size)
         else { return nil }
         var layer = match
         layer.mediaType = promise.mediaType ?? match.mediaType
         return layer
+    }
+
+    /// Reads a layer once, unless another one who is at it brings it: then waits for that.
+    ///
+    /// - Parameters:
+    ///   - promise: What is promised about it.
+    ///   - origin: The registry that it comes from; nil when it is at hand.
+    ///   - waiting: Called before waiting for another.
+    ///   - source: Where to read it from, if it is to be read.
+    /// - Returns: The layer's record.
+    /// - Throws: ``RktError`` as ``addLayer(_:_:)``, and what `source` throws.
+    package func addLayer(
+        _ promise: Promise,
+        origin: String?,
+        waiting: () -> Void,
+        from source: () throws -> BlobSource
+    ) throws -> ImageRecord.Layer {
+        if let stored = stored(promise) { return stored }
+        guard let digest = promise.digest, let origin else { return try addLayer(try source(), promise) }
+        // While it is held, this thread waits for no other claim: so all of them end.
+        let claim = try store.claim(.layer, digest, from: origin, waiting: waiting)
+        defer { withExtendedLifetime(claim) {} }
+        if let layer = try addLocal(digest, promise) { return layer }
+        return try addLayer(try source(), promise)
+    }
+
+    /// Adds a layer whose blob is there, though on no record that counts: somebody else has brought it, or is about to put
+    /// it on record. It is read and checked as if it came from elsewhere. Nil when it must come from there.
+    private func addLocal(_ digest: Manifests.Digest, _ promise: Promise) throws -> ImageRecord.Layer? {
+        try lease.hold([digest])
+        guard let size = store.blobSize(digest), promise.size == nil || promise.size == size,
+            let file = try? store.openBlob(digest)
+        else { return nil }
+        do {
+            let isOwn = store.hasOwnBlob(digest, size: size)
+            state.withLock { $0.hasNewBlobs = true }
+            return try addLayer(isOwn ? BlobSource(stored: file) : BlobSource(file), promise)
+        } catch let error as RktError where [.digestMismatch, .invalidData, .limitExceeded].contains(error.code) {
+            // Damaged: what comes instead replaces it.
+            return nil
+        }
     }
 
     /// Reads a layer once: stores it, checks both digests, and unpacks it.
@@ -163,7 +209,7 @@ package final class ImageImport: Sendable {
     package func addLayer(_ source: BlobSource, _ promise: Promise) throws -> ImageRecord.Layer {
         if let stored = stored(promise) { return stored }
         let name = promise.name
-        let copyName = source.owned == nil ? newName("blob") : nil
+        let copyName = source.owned == nil && !source.isStored ? newName("blob") : nil
         let copy = try copyName.flatMap { try newFile($0) }
         let compression = try ContentStream.compression(of: source.file.rawValue, name: name)
         let stream = ContentStream(
@@ -247,6 +293,7 @@ package final class ImageImport: Sendable {
         finishing check: (ContentStream.Result) throws -> Void,
         _ pass: (((UnsafeRawBufferPointer) throws -> Void)?) throws -> ContentStream.Result
     ) throws -> ContentStream.Result {
+        if unpacks { try lease.hold([diffID]) }
         guard unpacks, !(try store.part("layers").contains(diffID.hex)) else {
             let result = try pass(nil)
             try check(result)
@@ -270,6 +317,9 @@ package final class ImageImport: Sendable {
 
     // MARK: The end
 
+    /// Takes a finished directory of the work area for a layer; it goes to its place with the others.
+    func adopt(_ name: String, as digest: Manifests.Digest) { state.withLock { $0.unpacked[digest.hex] = name } }
+
     /// Puts unpacked layers into their places: synced, whole, and the first one to come stays.
     func settleLayers() throws {
         let unpacked = state.withLock { $0.unpacked }
@@ -289,16 +339,30 @@ package final class ImageImport: Sendable {
         state.withLock { $0.unpacked = [:] }
     }
 
-    /// Refuses a name that could forge lines and fields where names are listed: an image says its name itself.
-    private static func check(name: String) throws {
-        guard name.utf8.count <= nameLimit, name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-            let start = String(name.prefix(64)).debugDescription
-            throw RktError(.invalidData, "image name \(start) has control characters or more than \(nameLimit) bytes")
+    /// What another user has on record of an image counts for this one only if it has the same parts.
+    private static func check(_ other: ImageRecord, isAs record: ImageRecord) throws -> ImageRecord {
+        guard other.manifest == record.manifest, other.config == record.config,
+            other.layers.map(\.diffID) == record.layers.map(\.diffID),
+            other.layers.map(\.blob) == record.layers.map(\.blob)
+        else {
+            throw RktError(
+                .permissionDenied,
+                "image \(record.id) has a wrong record, which user \(other.owner ?? 0) has written: have root remove it"
+            )
         }
+        return other
     }
 
-    /// The most bytes of an image's name: more than any registry allows.
-    private static let nameLimit = 1024
+    /// Refuses a name that could forge lines and fields where names are listed: an image says its name itself.
+    private static func check(name: String) throws {
+        guard ImageRecord.isPlain(name) else {
+            let start = String(name.prefix(64)).debugDescription
+            throw RktError(
+                .invalidData,
+                "image name \(start) has control characters or more than \(ImageRecord.nameLimit) bytes"
+            )
+        }
+    }
 
     /// Lists the image, now that all of it is stored.
     ///
@@ -308,23 +372,37 @@ package final class ImageImport: Sendable {
     package func commit(_ record: ImageRecord) throws -> ImageRecord {
         var record = record
         try record.names.forEach(Self.check(name:))
+        try lease.hold(record.blobs)
         for blob in record.blobs where store.blobSize(blob) == nil {
             throw RktError(.failed, "image \(record.id): blob \(blob) is not in the store")
         }
-        for algorithm in Set(record.blobs.map(\.algorithm)) {
+        let hasNewBlobs = state.withLock { $0.hasNewBlobs }
+        for algorithm in hasNewBlobs ? Set(record.blobs.map(\.algorithm)) : [] {
             try store.blobDirectory(algorithm).synchronize()
         }
         try settleLayers()
+        let user = geteuid()
         let known = try store.list()
-        if let earlier = known.first(where: { $0.id == record.id }) { record.merge(earlier) }
+        if let earlier = known.first(where: { $0.id == record.id }) {
+            if earlier.isTrusted(by: user) { record.merge(earlier) }
+            if !hasNewBlobs, known.last?.id == record.id, earlier.owner == user, record.says(what: earlier) {
+                // Syncing costs more than all the rest.
+                store.markUsed(earlier)
+                return earlier
+            }
+            // Nobody but root can replace what another user wrote; what it says is the same.
+            if user != 0, earlier.owner != user { return try Self.check(earlier, isAs: record) }
+        }
         record.importedAt = ImageStore.now()
         store.crashPoint("writing record")
         try store.write(record)
         store.crashPoint("wrote record")
+        record.owner = user
         // What a reference leads to now, it leads to nowhere else. Until then the newer import counts.
         let moved = Set((record.sources ?? []).map(\.reference))
         for var other in known
-        where other.id != record.id && !moved.isDisjoint(with: (other.sources ?? []).map(\.reference)) {
+        where other.id != record.id && other.isTrusted(by: user) && (user == 0 || other.owner == user) {
+            guard !moved.isDisjoint(with: (other.sources ?? []).map(\.reference)) else { continue }
             other.sources?.removeAll { moved.contains($0.reference) }
             other.names.removeAll { moved.contains($0) }
             try store.write(other)
@@ -339,7 +417,21 @@ extension ImageRecord {
         names += earlier.names.filter { !names.contains($0) }
         let own = sources ?? []
         sources = own + (earlier.sources ?? []).filter { source in !own.contains { $0.reference == source.reference } }
-        if earlier.verification.isVerified, !verification.isVerified { verification = earlier.verification }
+        // What a key has signed says more than that somebody named its digest, and that more than nothing.
+        if earlier.verification.strength > verification.strength { verification = earlier.verification }
+    }
+
+    /// Whether nothing but the time of the import has changed.
+    fileprivate func says(what earlier: ImageRecord) -> Bool {
+        var other = earlier
+        other.importedAt = importedAt
+        other.owner = owner
+        // When it was verified is no news.
+        let (then, now) = (earlier.verification, verification)
+        if (then.isVerified, then.detail) == (now.isVerified, now.detail), then.signers == now.signers {
+            other.verification = now
+        }
+        return self == other
     }
 }
 
@@ -354,4 +446,8 @@ extension ImageStore {
     package func beginImport(unpack: Bool, progress: ProgressSink?) throws -> ImageImport {
         try withContext("importing into \(root)") { try ImageImport(self, unpacks: unpack, progress: progress) }
     }
+}
+
+extension ImageRecord.Verification {
+    fileprivate var strength: Int { isVerified ? (signers ?? []).isEmpty ? 1 : 2 : 0 }
 }

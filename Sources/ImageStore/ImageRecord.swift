@@ -18,34 +18,53 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
         public var isVerified: Bool
         /// Who signed, or why nobody was asked (`insecure-options=image`).
         public var detail: String
+        /// The fingerprints of the keys whose signatures were good; nil when no signature was checked.
+        public var signers: [String]?
+        /// When it was decided, in nanoseconds since the epoch; nil in records of before that was noted.
+        public var checkedAt: Int64?
+        /// The address that the image came from then.
+        public var origin: String?
 
-        /// Makes a verification record.
+        /// Makes a verification record, of now.
         ///
         /// - Parameters:
         ///   - isVerified: Whether a signature was checked and good.
         ///   - detail: Who signed, or why nobody was asked.
-        public init(isVerified: Bool, detail: String) {
+        ///   - signers: The fingerprints of the keys whose signatures were good.
+        ///   - origin: The address that the image came from.
+        public init(isVerified: Bool, detail: String, signers: [String]? = nil, origin: String? = nil) {
             self.isVerified = isVerified
             self.detail = detail
+            self.signers = signers
+            self.origin = origin
+            checkedAt = ImageStore.now()
         }
     }
 
-    /// A reference to a registry that has led to an image. Only what was fetched from there has one: names are what anybody can
-    /// write into a file.
+    /// A reference to a registry, or a URL, that has led to an image. Only what was fetched from there has one: names are what
+    /// anybody can write into a file.
     public struct Source: Sendable, Hashable, Codable {
-        /// `HOST/NAME:TAG` or `HOST/NAME@DIGEST`.
+        /// `HOST/NAME:TAG`, `HOST/NAME@DIGEST`, or the URL.
         public var reference: String
         /// Whether the reference itself, a trusted key or nobody vouched for what came.
         public var isVerified: Bool
+        /// Until when nobody has to ask again, of what came from a web server; nil for all else.
+        public var freshness: Freshness?
+        /// Whether it came when nobody had asked for a version.
+        public var isLatest: Bool?
 
         /// Makes a source.
         ///
         /// - Parameters:
-        ///   - reference: `HOST/NAME:TAG` or `HOST/NAME@DIGEST`.
+        ///   - reference: `HOST/NAME:TAG`, `HOST/NAME@DIGEST`, or the URL.
         ///   - isVerified: Whether the reference itself or a trusted key vouched for what came.
-        public init(reference: String, isVerified: Bool) {
+        ///   - freshness: Until when nobody has to ask again.
+        ///   - isLatest: Whether it came when nobody had asked for a version.
+        public init(reference: String, isVerified: Bool, freshness: Freshness? = nil, isLatest: Bool? = nil) {
             self.reference = reference
             self.isVerified = isVerified
+            self.freshness = freshness
+            self.isLatest = isLatest
         }
     }
 
@@ -99,6 +118,8 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
     public var verification: Verification
     /// Which references to registries have led to it; nil in records of before there were any.
     public var sources: [Source]?
+    /// The user who wrote the record; the file says it, whatever the record says. Nil before it is written.
+    public internal(set) var owner: UInt32?
 
     /// Makes the record of an image that is about to be imported.
     package init(

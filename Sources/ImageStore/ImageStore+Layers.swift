@@ -6,25 +6,50 @@ internal import Manifests
 extension ImageStore {
     /// The unpacked layers of an image, and of the images that an appc image depends on; unpacks what is missing.
     ///
-    /// Hold a ``lease()`` from before the call until the pod that uses them is on record.
+    /// Hold a ``lease()`` from before the call until the pod that uses them is on record. Of an image that another user than
+    /// root has brought, root unpacks nothing: it must be imported again first.
     ///
     /// - Parameters:
     ///   - record: The image.
     ///   - progress: Hears how far it is.
     /// - Returns: The layers, the lowest first, each once.
     /// - Throws: ``RktError`` with `permissionDenied` when something must be unpacked and the caller is not root,
-    ///   `digestMismatch` when a blob is damaged, `notFound` when a dependency is missing, `unsupported` for an image with
-    ///   a path whitelist.
+    ///   `digestMismatch` when a blob is damaged, `notFound` when a dependency is missing.
     public func layers(of record: ImageRecord, progress: ProgressSink? = nil) throws -> [LayerDirectory] {
-        var layers: [ImageRecord.Layer] = []
-        for image in try withDependencies(record) {
-            layers += image.layers.filter { !layers.contains($0) }
-        }
+        let uses = try layerUses(of: record)
+        let directory = try unpacked(uses.map(\.layer), of: record, progress: progress)
+        try limit(uses.filter { !directory.contains($0.directoryName.hex) }, of: record)
+        markUsed(record)
+        return uses.map { LayerDirectory(diffID: $0.directoryName, path: directory.path(of: $0.directoryName.hex)) }
+    }
+
+    /// The unpacked layers of an image alone, as they are: of an appc image neither what it depends on nor less than it
+    /// has.
+    ///
+    /// - Parameters:
+    ///   - record: The image.
+    ///   - progress: Hears how far unpacking is.
+    /// - Returns: The layers, lowest first.
+    /// - Throws: ``RktError`` as ``layers(of:progress:)``.
+    public func ownLayers(of record: ImageRecord, progress: ProgressSink? = nil) throws -> [LayerDirectory] {
+        try Self.requireTrusted(record)
+        try Self.requireTrusted(record)
+        let directory = try unpacked(record.layers, of: record, progress: progress)
+        var seen: Set<Digest> = []
+        return record.layers.map(\.diffID).filter { seen.insert($0).inserted }
+            .map { LayerDirectory(diffID: $0, path: directory.path(of: $0.hex)) }
+    }
+
+    /// The directory of all layers, with these in it.
+    private func unpacked(
+        _ layers: [ImageRecord.Layer],
+        of record: ImageRecord,
+        progress: ProgressSink?
+    ) throws -> Directory {
         let directory = try part("layers")
         let missing = layers.filter { !directory.contains($0.diffID.hex) }
         if !missing.isEmpty { try unpack(missing, of: record, progress: progress) }
-        markUsed(record)
-        return layers.map { LayerDirectory(diffID: $0.diffID, path: directory.path(of: $0.diffID.hex)) }
+        return directory
     }
 
     private func unpack(_ layers: [ImageRecord.Layer], of record: ImageRecord, progress: ProgressSink?) throws {
@@ -70,47 +95,57 @@ extension ImageStore {
 
     // MARK: Dependencies
 
-    /// An image with those it is built on, the lowest first, each once.
-    private func withDependencies(_ record: ImageRecord) throws -> [ImageRecord] {
-        guard record.kind == .appc else { return [record] }
-        var ordered: [ImageRecord] = []
+    /// The layers that make an image's root, lowest first: of an appc image those of its dependencies too, each limited
+    /// to the paths that the images above it let through.
+    func layerUses(of record: ImageRecord) throws -> [LayerUse] {
+        try Self.requireTrusted(record)
+        guard record.kind == .appc else {
+            var seen: Set<ImageRecord.Layer> = []
+            return record.layers.filter { seen.insert($0).inserted }.map { LayerUse(layer: $0, whitelists: []) }
+        }
+        var uses: [LayerUse] = []
         var path: [String] = []
-        func visit(_ image: ImageRecord) throws {
-            if ordered.contains(where: { $0.id == image.id }) { return }
+        func visit(_ image: ImageRecord, _ above: [PathWhitelist]) throws {
             guard !path.contains(image.id), path.count < 64 else {
                 throw RktError(.invalidData, "image \(record.id): its dependencies lead back to \(image.id)")
             }
+            try Self.requireTrusted(image)
             path.append(image.id)
             let manifest = try AppcImageManifest.parse(
                 try manifestJSON(of: image),
                 name: "the manifest of image \(image.id)"
             )
-            guard (manifest.pathWhitelist ?? []).isEmpty else {
-                throw RktError(
-                    .unsupported,
-                    "image \(image.id) (\(manifest.name)) has a pathWhitelist: it cannot be run"
-                )
+            let own = PathWhitelist(manifest.pathWhitelist ?? []).map { [$0] } ?? []
+            let limited = image.layers.map { LayerUse(layer: $0, whitelists: above + own) }
+            guard !limited.allSatisfy(uses.contains) else {
+                path.removeLast()
+                return
             }
             for dependency in manifest.dependencies ?? [] {
-                try visit(try withContext("image \(image.id)") { try find(dependency) })
+                try visit(try withContext("image \(image.id)") { try find(dependency) }, above + own)
             }
             path.removeLast()
-            ordered.append(image)
-            guard ordered.flatMap(\.layers).count <= OCI.layerLimit else {
+            uses += limited.filter { !uses.contains($0) }
+            guard uses.count <= OCI.layerLimit else {
                 throw RktError(
                     .limitExceeded,
                     "image \(record.id) has more than \(OCI.layerLimit) layers with its dependencies"
                 )
             }
         }
-        try visit(record)
-        return ordered
+        try visit(record, [])
+        return uses
     }
 
     private func find(_ dependency: AppcImageManifest.Dependency) throws -> ImageRecord {
         let name = try AppcImageName(name: dependency.imageName, labels: dependency.labels ?? [])
         let found = try withContext("dependency \(name)") {
-            try dependency.imageID.map { try image(matching: $0) } ?? image(named: name)
+            // Others may bring images of the same name: those count that somebody vouched for, if there are any.
+            let vouched = try list().filter { image in
+                image.verification.isVerified && dependency.imageID.map { image.id.hasPrefix($0) } != false
+            }
+            return try ImageStore.appc(name, in: vouched) ?? dependency.imageID.map { try image(matching: $0) }
+                ?? image(named: name)
         }
         let isRight =
             found.kind == .appc && name.labels.allSatisfy { found.labels.contains($0) }

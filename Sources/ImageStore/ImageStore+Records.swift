@@ -5,7 +5,8 @@ internal import LinuxOS
 public import Manifests
 
 extension ImageStore {
-    /// All images, the oldest import first.
+    /// All images, the oldest import first. Those that other users than root and oneself have brought are among them, as
+    /// not verified and coming from nowhere (``ImageRecord/isTrusted(by:)``).
     ///
     /// - Returns: Their records.
     /// - Throws: ``RktError`` with `invalidData` naming a record that cannot be read.
@@ -23,10 +24,16 @@ extension ImageStore {
     /// - Returns: The image's record.
     /// - Throws: ``RktError`` with `notFound`, or `invalidArgument` for an ambiguous ID.
     public func image(matching text: String) throws -> ImageRecord {
-        let records = try list()
+        let all = try list()
+        let records = all.filter(\.isTrusted)
         let dashed = text.hasPrefix("sha256:") ? "sha256-" + text.dropFirst(7) : text
         if let prefix = try? ImageIDPrefix(dashed) {
-            let matches = records.filter { $0.id.hasPrefix(prefix.description) }
+            func matches(_ records: [ImageRecord]) -> [ImageRecord] {
+                records.filter { $0.id.hasPrefix(prefix.description) }
+            }
+            // Nobody else can make ambiguous what was unique.
+            let own = matches(records)
+            let matches = own.isEmpty ? matches(all) : own
             guard matches.count <= 1 else {
                 throw RktError(.invalidArgument, "ambiguous image ID: \(text.debugDescription)")
             }
@@ -35,7 +42,15 @@ extension ImageStore {
             }
             return match
         }
-        if let match = records.last(where: { $0.names.contains(text) }) ?? named(text, in: records) { return match }
+        if let match = named(text, in: records) { return match }
+        // A name is what anybody can give to anything.
+        if let other = named(text, in: all) {
+            throw RktError(
+                .notFound,
+                "image \(text.debugDescription) in \(root) was fetched by user \(other.owner ?? 0), whose names do not count: "
+                    + "use its id \(other.id)"
+            )
+        }
         throw RktError(.notFound, "no image named \(text.debugDescription) in \(root)")
     }
 
@@ -45,7 +60,7 @@ extension ImageStore {
     /// - Returns: The image's record.
     /// - Throws: ``RktError`` with `notFound`.
     public func image(named name: AppcImageName) throws -> ImageRecord {
-        guard let match = ImageStore.appc(name, in: try list()) else {
+        guard let match = ImageStore.appc(name, in: try list().filter(\.isTrusted)) else {
             throw RktError(.notFound, "no image named \(name) in \(root)")
         }
         return match
@@ -67,6 +82,7 @@ extension ImageStore {
     }
 
     private func named(_ text: String, in records: [ImageRecord]) -> ImageRecord? {
+        if let match = records.last(where: { $0.names.contains(text) }) { return match }
         if let name = try? AppcImageName(text), let match = ImageStore.appc(name, in: records) { return match }
         guard let wanted = try? DockerReference(text) else { return nil }
         let known = records.flatMap { record in
@@ -80,45 +96,79 @@ extension ImageStore {
         return hasNoTag ? sameRepository?.record : nil
     }
 
-    private static func appc(_ name: AppcImageName, in records: [ImageRecord]) -> ImageRecord? {
+    static func appc(_ name: AppcImageName, in records: [ImageRecord]) -> ImageRecord? {
         let matches = records.filter { record in
             record.kind == .appc
                 && record.names.contains { $0 == name.name.description || $0.hasPrefix("\(name.name):") }
                 && name.labels.allSatisfy { record.labels.contains($0) }
         }
         let latest = NameValue(name: "version", value: "latest")
-        if name.label("version") == nil, let match = matches.last(where: { $0.labels.contains(latest) }) {
+        if name.label("version") == nil,
+            let match = matches.last(where: { ($0.sources ?? []).contains { $0.isLatest == true } })
+                ?? matches.last(where: { $0.labels.contains(latest) })
+        {
             return match
         }
         return matches.last
     }
 
-    private func record(_ file: String, in images: Directory) throws -> ImageRecord? {
+    /// Reads a record. What other users than root have written may be anything: what is no record of theirs is passed over.
+    func record(_ file: String, in images: Directory) throws -> ImageRecord? {
+        let path = images.path(of: file)
         do {
-            let bytes = try images.read(file, limit: limits.manifestBytes)
-            let record = try StrictJSON.decode(ImageRecord.self, from: bytes, name: images.path(of: file))
-            guard record.format == 1 else {
-                throw RktError(
-                    .unsupported,
-                    "\(images.path(of: file)) has the format \(record.format), this program knows 1: use a newer one"
-                )
+            let opened = try images.open(file, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+            let status = try FileStatus(of: opened, name: path)
+            do {
+                return try record(opened, status, file, path)?.seen(by: geteuid())
+            } catch  where !Self.isTrusted(owner: status.uid, by: geteuid()) {
+                return nil
             }
-            guard "\(record.id).json" == file else {
-                throw RktError(.invalidData, "\(images.path(of: file)) is the record of another image, \(record.id)")
-            }
-            return record
         } catch let error as RktError where error.errno == ENOENT {
             // Removed since the directory was read.
             return nil
+        } catch let error as RktError where [ELOOP, ENXIO].contains(error.errno) {
+            // A link or a socket: no version of this program makes one.
+            return nil
         }
+    }
+
+    private func record(
+        _ opened: borrowing OwnedFD,
+        _ status: FileStatus,
+        _ file: String,
+        _ path: String
+    ) throws -> ImageRecord? {
+        guard status.kind == .regular else { throw RktError(.invalidData, "\(path) is not a regular file") }
+        let bytes = try opened.readAll(limit: limits.manifestBytes, name: path)
+        var record = try StrictJSON.decode(ImageRecord.self, from: bytes, name: path)
+        guard record.format == 1 else {
+            throw RktError(
+                .unsupported,
+                "\(path) has the format \(record.format), this program knows 1: use a newer one"
+            )
+        }
+        guard "\(record.id).json" == file else {
+            throw RktError(.invalidData, "\(path) is the record of another image, \(record.id)")
+        }
+        record.owner = status.uid
+        return record
     }
 
     /// Writes a record so that it outlives a power loss; all that it names must be there already.
     func write(_ record: ImageRecord) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        var record = record
+        // The file itself says it.
+        record.owner = nil
         let bytes = try [UInt8](encoder.encode(record))
-        try part("images").write("\(record.id).json", bytes, durable: true)
+        // What could not be read again would keep all others from being listed.
+        guard bytes.count <= limits.manifestBytes else {
+            throw RktError(.limitExceeded, "image \(record.id) has too many names or labels to be kept")
+        }
+        let images = try part("images")
+        try makeWay(for: "\(record.id).json", in: images)
+        try images.write("\(record.id).json", bytes, durable: true)
     }
 
     // MARK: Use
@@ -129,7 +179,7 @@ extension ImageStore {
     /// - Parameter record: The image.
     public func markUsed(_ record: ImageRecord) {
         guard let images = try? part("images") else { return }
-        utimensat(images.descriptor.rawValue, "\(record.id).json", nil, 0)
+        utimensat(images.descriptor.rawValue, "\(record.id).json", nil, AT_SYMLINK_NOFOLLOW)
     }
 
     /// When an image was last used.

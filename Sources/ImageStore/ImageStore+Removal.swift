@@ -15,51 +15,58 @@ public struct GarbageReport: Sendable, Hashable {
 }
 
 extension ImageStore {
-    /// Removes an image. Its blobs go at once when nobody uses the store, else with the next garbage collection; its
-    /// unpacked layers go with the next garbage collection.
+    /// Removes an image, with all blobs and unpacked layers that neither another image, nor a pod, nor anybody at work needs.
     ///
     /// - Parameters:
     ///   - record: The image.
-    ///   - inUse: Whether a pod uses it.
-    /// - Throws: ``RktError`` with `busy` when it is in use, `notFound` when it is gone.
-    public func remove(_ record: ImageRecord, inUse: (ImageRecord) -> Bool) throws {
-        guard !inUse(record) else { throw RktError(.busy, "image \(record.id) is used by a pod: remove that first") }
+    ///   - inUseLayers: The diff IDs of the layers that pods use; asked when nobody can begin to use another one.
+    /// - Returns: What was removed.
+    /// - Throws: ``RktError`` with `notFound` when it is gone, `permissionDenied` for another user's.
+    @discardableResult
+    public func remove(
+        _ record: ImageRecord,
+        inUseLayers: @autoclosure () throws -> Set<Digest>
+    ) throws -> GarbageReport {
         try unlist(record)
-        guard let lease = try exclusive() else { return }
-        try withExtendedLifetime(lease) { _ = try sweepBlobs() }
+        var report = GarbageReport(removedImages: [record.id])
+        // Only root may say that nobody needs a thing.
+        guard geteuid() == 0 || StoreMembers.isOwn(directory) else { return report }
+        try sweep(inUseLayers, &report)
+        return report
     }
 
-    /// Removes images that were not used for a while, and what belongs to no image.
+    /// Removes images that were not used for a while, and what belongs to no image. What somebody uses just now stays, and
+    /// does not keep the rest from going.
     ///
     /// - Parameters:
     ///   - grace: How long an image stays after its last use.
-    ///   - inUseLayers: The diff IDs of the layers that pods use.
+    ///   - inUseLayers: The diff IDs of the layers that pods use; asked when nobody can begin to use another one.
     ///   - inUseImages: The IDs of the images that pods use.
     /// - Returns: What was removed.
-    /// - Throws: ``RktError`` with `busy` while others add to the store or use it.
+    /// - Throws: ``RktError`` with `permissionDenied` when the store may not be changed.
     public func collectGarbage(
         grace: Duration,
-        inUseLayers: Set<Digest>,
+        inUseLayers: @autoclosure () throws -> Set<Digest>,
         inUseImages: Set<String>
     ) throws -> GarbageReport {
-        guard let lease = try exclusive() else {
-            throw RktError(.busy, "the image store \(root) is in use: try again later")
+        guard geteuid() == 0 || StoreMembers.isOwn(directory) else {
+            throw RktError(.permissionDenied, "collecting images in \(root) needs root")
         }
-        defer { withExtendedLifetime(lease) {} }
         var report = GarbageReport()
-        let temporary = try part("tmp")
-        let work = try WorkArea(in: temporary)
-        WorkArea.removeLeftovers(in: temporary)
+        WorkArea.removeLeftovers(in: try part("tmp"))
         let (seconds, fraction) = grace.components
         let span = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let limit = span.overflow ? Int64.min : ImageStore.now() - span.partialValue - fraction / 1_000_000_000
         for record in try list() where !inUseImages.contains(record.id) {
-            guard try lastUsed(record) <= limit else { continue }
-            try unlist(record)
-            report.removedImages.append(record.id)
+            do {
+                guard try lastUsed(record) <= limit else { continue }
+                try unlist(record)
+                report.removedImages.append(record.id)
+            } catch let error as RktError where error.code == .notFound {
+                // Removed by another.
+            }
         }
-        report.bytesFreed += try sweepBlobs()
-        try sweepLayers(inUseLayers, &report, work)
+        try sweep(inUseLayers, &report)
         return report
     }
 
@@ -70,38 +77,96 @@ extension ImageStore {
         crashPoint("unlisted")
     }
 
-    /// Removes the blobs that no listed image needs.
-    private func sweepBlobs() throws -> Int64 {
-        let needed = try list().reduce(into: Set<Digest>()) { $0.formUnion($1.blobs) }
-        var freed: Int64 = 0
+    // MARK: Sweeping
+
+    /// Removes the blobs and unpacked layers that nobody needs.
+    ///
+    /// The order makes it safe: first the exclusive locks on all that may go, then the question who needs it. Whoever relied
+    /// on something before is on record by now, or holds it, so that it was not to be had; whoever comes later waits for the
+    /// lock and then finds it gone.
+    private func sweep(_ inUseLayers: () throws -> Set<Digest>, _ report: inout GarbageReport) throws {
+        let work = try WorkArea(in: try part("tmp"))
+        let layers = try part("layers")
+        var removed: [String] = []
+        do {
+            let claim = try RemovalClaim(directory)
+            let listed = try needed()
+            let names = try layers.names()
+            let blobs = try claim.take(try unneededBlobs(listed))
+            let unpacked = try claim.take(names.compactMap(Self.layerDigest).filter { !listed.contains($0) })
+            let needed = try needed().union(try inUseLayers())
+            try removeBlobs(blobs.subtracting(needed), &report)
+            for name in names {
+                let digest = Self.layerDigest(name)
+                if let digest, !unpacked.contains(digest) || needed.contains(digest) { continue }
+                // Away first: half a layer must not have a layer's name.
+                try layers.rename(name, to: name, in: work.directory)
+                crashPoint("moved layer away")
+                removed.append(name)
+                if let digest { report.removedLayers.append(digest) }
+            }
+            withExtendedLifetime(claim) {}
+        }
+        // Nobody waits for the rest.
+        for name in removed {
+            let layer = try work.directory.directory(name)
+            report.bytesFreed += max(0, rkt_disk_usage(layer.descriptor.rawValue)) + (try blocks(of: layer))
+            try work.directory.removeTree(name)
+        }
+    }
+
+    /// The blobs and layers of all images, and the copies of layers that are limited to some paths.
+    private func needed() throws -> Set<Digest> {
+        try list().reduce(into: []) { needed, record in
+            needed.formUnion(record.blobs.union(record.layers.map(\.diffID)))
+            guard record.kind == .appc else { return }
+            // What an image that is not whole would have of them, nobody can use.
+            needed.formUnion(((try? layerUses(of: record)) ?? []).map(\.directoryName))
+        }
+    }
+
+    private static func layerDigest(_ name: String) -> Digest? {
+        try? Digest(name.utf8.count == 64 ? .sha256 : .sha512, hex: name)
+    }
+
+    /// Removes what is no blob at all, and returns the blobs that are not needed.
+    private func unneededBlobs(_ needed: Set<Digest>) throws -> [Digest] {
+        var unneeded: [Digest] = []
         for algorithm in Digest.Algorithm.allCases {
             let directory = try blobDirectory(algorithm)
             for name in try directory.names() {
-                if let digest = try? Digest(algorithm, hex: name), needed.contains(digest) { continue }
-                freed += try directory.status(of: name).size
-                try directory.remove(name)
-                crashPoint("removed blob")
+                guard let digest = try? Digest(algorithm, hex: name) else {
+                    // Whatever it is, the rest goes.
+                    try? directory.removeTree(name)
+                    continue
+                }
+                if !needed.contains(digest) { unneeded.append(digest) }
             }
         }
-        return freed
+        return unneeded
     }
 
-    /// Removes the unpacked layers that neither a pod nor a listed image needs.
-    private func sweepLayers(_ inUse: Set<Digest>, _ report: inout GarbageReport, _ work: WorkArea) throws {
-        // A layer's directory belongs to root alone; others can still collect what is theirs.
-        guard let layers = try? part("layers"), let names = try? layers.names() else { return }
-        let needed = Set(try list().flatMap(\.layers).map(\.diffID)).union(inUse)
-        for name in names {
-            let digest = try? Digest(name.utf8.count == 64 ? .sha256 : .sha512, hex: name)
-            if let digest, needed.contains(digest) { continue }
-            let layer = try layers.directory(name)
-            report.bytesFreed += max(0, rkt_disk_usage(layer.descriptor.rawValue))
-            // Away first: half a layer must not have a layer's name.
-            try layers.rename(name, to: name, in: work.directory)
-            crashPoint("moved layer away")
-            try work.directory.removeTree(name)
-            if let digest { report.removedLayers.append(digest) }
+    private func removeBlobs(_ blobs: Set<Digest>, _ report: inout GarbageReport) throws {
+        for digest in blobs.sorted() {
+            let directory = try blobDirectory(digest.algorithm)
+            // A member may have taken it back.
+            guard let path = try? directory.open(digest.hex, flags: RKT_O_PATH | O_NOFOLLOW) else { continue }
+            var status = stat()
+            let raw = path.rawValue
+            try system("looking at blob \(digest)") { fstat(raw, &status) }
+            guard (try? directory.removeTree(digest.hex)) != nil else { continue }
+            // Another name keeps the content.
+            if status.st_nlink == 1 { report.bytesFreed += Int64(status.st_blocks) * 512 }
+            crashPoint("removed blob")
         }
+    }
+
+    /// The space of a directory itself, in bytes.
+    private func blocks(of directory: Directory) throws -> Int64 {
+        var status = stat()
+        let raw = directory.descriptor.rawValue
+        try system("looking at \(directory.path)") { fstat(raw, &status) }
+        return Int64(status.st_blocks) * 512
     }
 
     // MARK: Size and health

@@ -1,8 +1,8 @@
 internal import Diagnostics
 internal import FoundationEssentials
 internal import Glibc
-internal import LinuxOS
-internal import Manifests
+package import LinuxOS
+package import Manifests
 
 /// The images on this host: content-addressed blobs, unpacked layers, and a record for each image.
 ///
@@ -14,11 +14,15 @@ internal import Manifests
 /// | `layers/HEX/` | unpacked layers, mode 0700 around them all: their set-uid files are nobody's to run |
 /// | `images/ID.json` | a record for each image; the time of the file is the image's last use |
 /// | `tmp/` | work in progress, each piece locked by whoever works on it |
-/// | `lock` | held shared by those who add or use, exclusively by those who remove |
+/// | `blobs/.claims.UID` | a lock for each digest that a process of a user is bringing (``DownloadClaim``) |
+/// | `uses` | a lock for each digest that somebody uses just now (``StoreLease``) |
 ///
 /// Everything appears under its final name whole and synced, or not at all: blobs first, the record last. So an image
 /// that is listed is complete, whatever was killed and whenever the power went. What a dead process leaves in `tmp` is
 /// removed by the next one that works there.
+///
+/// Where the store's directory has the set-group-ID bit, as `/var/lib/rkt` has, the members of its group may add to it: the
+/// first three directories are theirs to write to, each file its maker's. What root makes of that: ``ImageRecord/isTrusted(by:)``.
 public final class ImageStore: Sendable {
     /// The store's directory.
     public let root: String
@@ -50,14 +54,19 @@ public final class ImageStore: Sendable {
         self.crashPoint = crashPoint
         directory = create ? try Directory.ensure(path: root) : try Directory(path: root)
         guard create else { return }
-        for name in ["blobs", "images", "tmp"] { _ = try directory.ensureDirectory(name) }
+        try makeParts()
+    }
+
+    private func makeParts() throws {
+        let members = try StoreMembers(of: directory)
+        for name in ["blobs", "images", "tmp"] { try members.admit(try directory.ensureDirectory(name)) }
         for algorithm in Digest.Algorithm.allCases {
-            _ = try directory.directory("blobs").ensureDirectory(algorithm.rawValue)
+            try members.admit(try directory.directory("blobs").ensureDirectory(algorithm.rawValue))
         }
         // Root's alone: those who only read the store cannot open it.
         if !directory.contains("layers") { _ = try directory.ensureDirectory("layers", mode: 0o700) }
-        if !directory.contains("lock") {
-            _ = try directory.open("lock", flags: O_RDONLY | O_CREAT, mode: 0o644)
+        if !directory.contains("uses") {
+            _ = try directory.open("uses", flags: O_RDONLY | O_CREAT | O_NOFOLLOW, mode: 0o644)
         }
     }
 
@@ -71,8 +80,20 @@ public final class ImageStore: Sendable {
         try part("blobs").directory(algorithm.rawValue)
     }
 
-    func openBlob(_ digest: Digest) throws -> OwnedFD {
-        try blobDirectory(digest.algorithm).open(digest.hex)
+    /// Opens a blob, whoever has brought it.
+    package func openBlob(_ digest: Digest) throws -> OwnedFD {
+        // Members may put anything there under any name.
+        let file = try blobDirectory(digest.algorithm).open(digest.hex, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        guard try FileStatus(of: file, name: "blob \(digest)").kind == .regular else {
+            throw RktError(.invalidData, "blob \(digest) in \(root) is not a regular file")
+        }
+        return file
+    }
+
+    /// Whether a blob is there that this user need not doubt: those who made it could not have made it something else.
+    func hasOwnBlob(_ digest: Digest, size: Int64) -> Bool {
+        guard let status = try? blobDirectory(digest.algorithm).status(of: digest.hex) else { return false }
+        return status.kind == .regular && status.size == size && Self.isTrusted(owner: status.uid, by: geteuid())
     }
 
     func blobSize(_ digest: Digest) -> Int64? {
@@ -83,8 +104,8 @@ public final class ImageStore: Sendable {
     }
 
     /// A small blob, hashed again: what is parsed was verified a moment ago.
-    func readBlob(_ digest: Digest) throws -> [UInt8] {
-        let bytes = try blobDirectory(digest.algorithm).read(digest.hex, limit: limits.manifestBytes)
+    package func readBlob(_ digest: Digest) throws -> [UInt8] {
+        let bytes = try openBlob(digest).readAll(limit: limits.manifestBytes, name: "blob \(digest)")
         guard try ContentHash.digest(digest.algorithm, of: bytes) == digest else {
             throw RktError(.digestMismatch, "blob \(digest) in \(root) is damaged: remove the image and fetch it again")
         }
@@ -95,39 +116,5 @@ public final class ImageStore: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-    }
-}
-
-/// The right to use what is in a store: while it is held, nothing is removed from it.
-///
-/// Hold it from before an image is looked up until the pod that uses it is on record.
-public final class StoreLease: Sendable {
-    private let file: OwnedFD
-
-    init(_ file: consuming OwnedFD) {
-        self.file = file
-    }
-
-    deinit {
-        // Closing would not do while a child that was forked meanwhile has the descriptor too.
-        FileLock.unlock(file)
-    }
-}
-
-extension ImageStore {
-    /// Keeps others from removing anything, as long as the result is held; it does not keep out other users.
-    ///
-    /// - Returns: The lease.
-    /// - Throws: ``RktError`` when the lock cannot be had.
-    public func lease() throws -> StoreLease {
-        let file = try directory.open("lock")
-        try FileLock.lock(.shared, file, name: directory.path(of: "lock"))
-        return StoreLease(file)
-    }
-
-    /// The right to remove, if nobody uses the store.
-    func exclusive() throws -> StoreLease? {
-        let file = try directory.open("lock")
-        return try FileLock.tryLock(.exclusive, file, name: directory.path(of: "lock")) ? StoreLease(file) : nil
     }
 }

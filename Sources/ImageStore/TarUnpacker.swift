@@ -159,13 +159,20 @@ package final class TarUnpacker {
             // Paths are bytes, not always text, so they go to the kernel as they are.
             let terminated = path.map { CChar(bitPattern: $0) } + [0]
             let flags = UInt64(UInt32(bitPattern: O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-            let resolve = UInt64(RKT_RESOLVE_IN_ROOT | RKT_RESOLVE_NO_MAGICLINKS | RKT_RESOLVE_NO_XDEV)
+            let resolve = UInt64(RKT_RESOLVE_BENEATH | RKT_RESOLVE_NO_SYMLINKS | RKT_RESOLVE_NO_XDEV)
             let place = "\(name), directory \(String(decoding: path, as: UTF8.self).debugDescription)"
-            let opened = OwnedFD(
-                taking: try system(place) { rkt_openat2(directory.descriptor.rawValue, terminated, flags, 0, resolve) }
-            )
-            let target = opened.rawValue
-            try system("\(place): making it opaque") { rkt_fsetxattr(target, "trusted.overlay.opaque", "y", 1) }
+            let target: OwnedFD
+            do {
+                target = OwnedFD(
+                    taking: try system(place) {
+                        rkt_openat2(directory.descriptor.rawValue, terminated, flags, 0, resolve)
+                    }
+                )
+            } catch let error as RktError where [ENOENT, ENOTDIR, ELOOP].contains(error.errno ?? 0) {
+                continue  // a later entry has put something else in its place
+            }
+            let opened = target.rawValue
+            try system("\(place): making it opaque") { rkt_fsetxattr(opened, "trusted.overlay.opaque", "y", 1) }
         }
     }
 

@@ -10,7 +10,7 @@ package final class WorkArea: Sendable {
     private let parent: Directory
     private let name: String
 
-    init(in parent: Directory) throws {
+    package init(in parent: Directory) throws {
         self.parent = parent
         var made: (Directory, String)?
         // Between making and locking, another process may take the directory for a left-over.
@@ -27,6 +27,9 @@ package final class WorkArea: Sendable {
         guard let made else { throw RktError(.busy, "\(parent.path) has no room for work: others remove it") }
         (directory, name) = made
     }
+
+    /// A name in the directory that is not in use.
+    func newName(_ stem: String) -> String { "\(stem)-\(UInt64.random(in: 0 ... .max))" }
 
     deinit {
         try? parent.removeTree(name)

@@ -53,7 +53,14 @@ public struct FileStatus: Sendable {
         gid = status.st_gid
         size = Int64(status.st_size)
         identity = (UInt64(status.st_dev), UInt64(status.st_ino))
-        modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-        changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+        modified = Self.nanoseconds(status.st_mtim)
+        changed = Self.nanoseconds(status.st_ctim)
+    }
+
+    /// Whoever owns a file may give it any time: one that is out of range is the last or first there is.
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+        let (whole, isOut) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isOver) = whole.addingReportingOverflow(Int64(time.tv_nsec))
+        return isOut || isOver ? (time.tv_sec < 0 ? .min : .max) : sum
     }
 }

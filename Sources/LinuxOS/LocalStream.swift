@@ -54,6 +54,21 @@ public final class LocalStream: Sendable {
         }
     }
 
+    /// The end that is written to: readable as soon as nobody reads any more, and never before. It is this stream's.
+    public var writingEnd: CInt { writer.rawValue }
+
+    /// Waits until nobody reads any more.
+    ///
+    /// - Parameter milliseconds: How long to wait.
+    /// - Returns: Whether that is so.
+    public func isAbandoned(within milliseconds: Int) -> Bool {
+        var set = pollfd(fd: writer.rawValue, events: CShort(POLLIN), revents: 0)
+        return poll(&set, 1, CInt(clamping: milliseconds)) > 0
+    }
+
+    /// Ends it from the writing side: nothing more can be sent, as if nobody read any more.
+    public func abandon() { shutdown(writer.rawValue, CInt(SHUT_RDWR)) }
+
     /// Says that nothing more comes.
     public func finish() { shutdown(writer.rawValue, CInt(SHUT_WR)) }
 }

@@ -18,7 +18,7 @@ public enum OwnThread {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let job = Job { continuation.resume(with: Result { try body(interruption) }) }
-                let problem = job.start()
+                let problem = job.start().problem
                 guard problem != 0 else { return }
                 continuation.resume(throwing: RktError(errno: problem, "starting a thread"))
             }
@@ -32,8 +32,19 @@ public enum OwnThread {
     /// - Parameter body: The work.
     /// - Throws: ``RktError`` when no thread can be made.
     public static func start(_ body: @escaping @Sendable () -> Void) throws {
-        let problem = Job(body).start()
+        let problem = Job(body).start().problem
         guard problem == 0 else { throw RktError(errno: problem, "starting a thread") }
+    }
+
+    /// Runs work on a new thread that somebody waits for.
+    ///
+    /// - Parameter body: The work.
+    /// - Returns: What waits for the end of the thread; to be called once, from any thread.
+    /// - Throws: ``RktError`` when no thread can be made.
+    public static func startJoined(_ body: @escaping @Sendable () -> Void) throws -> @Sendable () -> Void {
+        let (problem, thread) = Job(body).start(isJoined: true)
+        guard problem == 0 else { throw RktError(errno: problem, "starting a thread") }
+        return { pthread_join(thread, nil) }
     }
 
     /// Waits for a point in time, where it is time itself that matters and no event.
@@ -55,12 +66,13 @@ public enum OwnThread {
 
         /// Starts the thread; the job is freed by the thread, or here when there is none.
         ///
-        /// - Returns: 0 or an errno.
-        func start() -> CInt {
+        /// - Parameter isJoined: Whether somebody waits for it.
+        /// - Returns: 0 or an errno, and the thread.
+        func start(isJoined: Bool = false) -> (problem: CInt, thread: pthread_t) {
             var attributes = pthread_attr_t()
             pthread_attr_init(&attributes)
             defer { pthread_attr_destroy(&attributes) }
-            pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
+            if !isJoined { pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED)) }
             let retained = Unmanaged.passRetained(self)
             var thread = pthread_t()
             let problem = pthread_create(
@@ -74,7 +86,7 @@ public enum OwnThread {
                 retained.toOpaque()
             )
             if problem != 0 { retained.release() }
-            return problem
+            return (problem, thread)
         }
     }
 }

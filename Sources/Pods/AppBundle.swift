@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import ImageStore
 internal import LinuxOS
 
 /// An app's directory in the pod's: the OCI bundle and the overlay's own directories.
@@ -20,7 +21,7 @@ struct AppBundle {
 
     /// Resolves the app's user in its own root.
     func user(_ user: String, group: String?) throws -> AppUser {
-        try AppRootView.with(layers: image.layers, mountPoint: directory.path(of: "rootfs")) { openRoot in
+        try LayersView.with(layers: image.layers, mountPoint: directory.path(of: "rootfs")) { openRoot in
             try AppUser(user: user, group: group, in: openRoot)
         }
     }

@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Glibc
 internal import LinuxOS
 internal import Manifests
 
@@ -61,6 +62,9 @@ public struct DataDirectory: Sendable {
 
     private func openImageLock() throws -> OwnedFD {
         let locks = try Directory.ensure(path: "\(path)/locks", mode: 0o755)
-        return try locks.open("prepareLock", flags: Directory.lockFileFlags, mode: 0o640)
+        let file = try locks.open("prepareLock", flags: Directory.lockFileFlags, mode: 0o600)
+        // Whoever can open it can hold it: earlier versions let the group.
+        _ = fchmod(file.rawValue, 0o600)
+        return file
     }
 }

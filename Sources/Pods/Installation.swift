@@ -34,10 +34,12 @@ public struct Installation: Sendable {
         podInit.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/stage1-images"
     }
 
-    /// Whether a file is below a directory, wherever links lead.
-    static func isFile(_ path: String, below directory: String) -> Bool {
-        guard let file = real(path), let directory = real(directory) else { return false }
-        return file.hasPrefix(directory + "/")
+    /// A file that is below a directory, wherever links lead.
+    ///
+    /// - Returns: Its path without links, which is what must be opened; nil when it is not there.
+    static func file(_ path: String, below directory: String) -> String? {
+        guard let file = real(path), let directory = real(directory) else { return nil }
+        return file.hasPrefix(directory + "/") ? file : nil
     }
 
     private static func real(_ path: String) -> String? {

@@ -41,7 +41,8 @@ public struct PodPreparation: Sendable {
         let names = try appNames(request, images: images)
         let runtime = try Installation.runtime(request.runtime)
         let imageLock = try data.lockImages(.shared)
-        defer { withExtendedLifetime(imageLock.rawValue) {} }
+        // What the images' layers are held by goes on until the pod is on record.
+        defer { withExtendedLifetime((imageLock.rawValue, images)) {} }
 
         let uuid = PodUUID(random: (0..<16).map { _ in UInt8.random(in: 0...255) })
         let embryo = try create(uuid)
@@ -161,9 +162,8 @@ public struct PodPreparation: Sendable {
             podInit: installation.podInit,
             runtime: runtime
         )
-        for app in plans where request.stage1 != .image {
-            let bundle = try apps.directory(app.name.description)
-            try bundle.writeInPlace("config.json", try plan.runtimeConfiguration(for: app), mode: 0o640)
+        for (app, json) in request.stage1 == .image ? [] : try plan.runtimeConfigurations() {
+            try apps.directory(app.name.description).writeInPlace("config.json", json, mode: 0o640)
         }
         let units = try plan.units().map { ("systemd/system/\($0.name)", $0.file.description) }
         let hostFiles = HostFiles(units + plan.journalConfiguration().map { ($0.path, $0.content) })
@@ -174,8 +174,8 @@ public struct PodPreparation: Sendable {
         }
         if let first = plans.first {
             let filters = [
-                ("filter", try plan.filterConfiguration(for: first)),
-                ("machine-filter", try plan.machineFilterConfiguration()),
+                ("filter", plan.filterConfiguration(for: first)),
+                ("machine-filter", plan.machineFilterConfiguration()),
             ]
             for case (let name, let filter?) in filters {
                 try directory.makeDirectory(name, mode: 0o750)

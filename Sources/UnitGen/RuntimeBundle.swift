@@ -1,5 +1,4 @@
 internal import Diagnostics
-internal import FoundationEssentials
 internal import Manifests
 
 extension PodPlan {
@@ -16,10 +15,38 @@ extension PodPlan {
         for app: AppPlan,
         architecture: MachineArchitecture = .current
     ) throws -> [UInt8] {
+        var filters = SeccompTexts(architecture: architecture)
+        return try runtimeConfiguration(for: app, &filters)
+    }
+
+    /// The `config.json` of every app's bundle.
+    ///
+    /// - Returns: The JSON of each, in the order of the apps.
+    /// - Throws: ``RktError`` as ``runtimeConfiguration(for:architecture:)``.
+    public func runtimeConfigurations() throws -> [(app: AppPlan, json: [UInt8])] {
+        var filters = SeccompTexts(architecture: .current)
+        return try apps.map { ($0, try runtimeConfiguration(for: $0, &filters)) }
+    }
+
+    private func runtimeConfiguration(for app: AppPlan, _ filters: inout SeccompTexts) throws -> [UInt8] {
         try app.validate()
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(RuntimeBundle(app: app, pod: self, architecture: architecture)))
+        let filter = app.filtersSystemCalls ? filters.text(for: app.capabilities) : nil
+        return RuntimeBundle(app: app, pod: self, seccomp: filter).json.bytes
+    }
+}
+
+/// Filters as JSON: the greater part of a bundle, and the same for all apps with the same capabilities.
+private struct SeccompTexts {
+    let architecture: MachineArchitecture
+    private var known: [[Capability]: [UInt8]] = [:]
+
+    init(architecture: MachineArchitecture) { self.architecture = architecture }
+
+    mutating func text(for capabilities: [Capability]) -> [UInt8] {
+        if let text = known[capabilities] { return text }
+        let text = SeccompProfile(capabilities: capabilities, architecture: architecture).json.bytes
+        known[capabilities] = text
+        return text
     }
 }
 
@@ -29,22 +56,20 @@ extension PodPlan {
     ///
     /// - Parameter app: The app.
     /// - Returns: The JSON; nil where nothing is to be compiled.
-    /// - Throws: ``RktError`` when the app cannot be expressed.
-    public func filterConfiguration(for app: AppPlan) throws -> [UInt8]? {
+    public func filterConfiguration(for app: AppPlan) -> [UInt8]? {
         guard stage1 == .nspawn, app.filtersSystemCalls else { return nil }
-        return try Self.compiling(SeccompProfile(capabilities: app.capabilities, architecture: .current))
+        return Self.compiling(SeccompProfile(capabilities: app.capabilities, architecture: .current))
     }
 
     /// The same with the filter for all of a machine: the same text for every pod, as it is compiled once for all of them.
     ///
     /// - Returns: The JSON; nil where the pod is no machine.
-    /// - Throws: ``RktError`` when it cannot be expressed.
-    public func machineFilterConfiguration() throws -> [UInt8]? {
+    public func machineFilterConfiguration() -> [UInt8]? {
         guard stage1 == .nspawn else { return nil }
-        return try Self.compiling(SeccompProfile(forMachineOn: .current))
+        return Self.compiling(SeccompProfile(forMachineOn: .current))
     }
 
-    private static func compiling(_ filter: SeccompProfile) throws -> [UInt8] {
+    private static func compiling(_ filter: SeccompProfile) -> [UInt8] {
         let nobody = RuntimeBundle.Process.Capabilities(bounding: [], effective: [], permitted: [])
         let bundle = RuntimeBundle(
             process: RuntimeBundle.Process(
@@ -62,25 +87,23 @@ extension PodPlan {
                 namespaces: [RuntimeBundle.Linux.Namespace(type: "mount")],
                 maskedPaths: [],
                 readonlyPaths: [],
-                seccomp: filter
+                seccomp: filter.json.bytes
             )
         )
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(bundle))
+        return bundle.json.bytes
     }
 }
 
 /// The parts of the OCI runtime configuration that are used here.
-struct RuntimeBundle: Encodable {
-    struct Process: Encodable {
-        struct User: Encodable {
+struct RuntimeBundle {
+    struct Process {
+        struct User {
             var uid: UInt32
             var gid: UInt32
             var additionalGids: [UInt32]
             var umask: UInt32 = 0o22
         }
-        struct Capabilities: Encodable {
+        struct Capabilities {
             var bounding: [String]
             var effective: [String]
             var permitted: [String]
@@ -95,11 +118,11 @@ struct RuntimeBundle: Encodable {
         var noNewPrivileges: Bool
         var oomScoreAdj: Int?
     }
-    struct Root: Encodable {
+    struct Root {
         var path = "rootfs"
         var readonly: Bool
     }
-    struct Mount: Encodable {
+    struct Mount {
         var destination: String
         var type: String
         var source: String
@@ -112,8 +135,8 @@ struct RuntimeBundle: Encodable {
             self.options = options
         }
     }
-    struct Linux: Encodable {
-        struct Namespace: Encodable {
+    struct Linux {
+        struct Namespace {
             var type: String
             var path: String?
         }
@@ -122,7 +145,8 @@ struct RuntimeBundle: Encodable {
         var rootfsPropagation: String?
         var maskedPaths: [String]
         var readonlyPaths: [String]
-        var seccomp: SeccompProfile?
+        /// JSON already.
+        var seccomp: [UInt8]?
     }
 
     // No host name, as it is the pod's; no resources, as they are the unit's.
@@ -134,7 +158,7 @@ struct RuntimeBundle: Encodable {
 }
 
 extension RuntimeBundle {
-    init(app: AppPlan, pod: PodPlan, architecture: MachineArchitecture) {
+    init(app: AppPlan, pod: PodPlan, seccomp: [UInt8]?) {
         // Neither inheritable nor ambient ones: an app that is not root has none until it executes a file that gives
         // some, and the kernel takes the other two sets from it when it starts.
         let capabilities = app.capabilities.map(\.description)
@@ -159,8 +183,70 @@ extension RuntimeBundle {
             rootfsPropagation: pod.stage1 == .fly ? "slave" : nil,
             maskedPaths: app.hidesPaths ? Self.maskedPaths : [],
             readonlyPaths: app.hidesPaths ? Self.readonlyPaths : [],
-            seccomp: app.filtersSystemCalls
-                ? SeccompProfile(capabilities: app.capabilities, architecture: architecture) : nil
+            seccomp: seccomp
         )
     }
+}
+
+// MARK: JSON
+
+extension RuntimeBundle {
+    var json: JSONText {
+        .object([
+            ("ociVersion", .string(ociVersion)), ("process", process.json), ("root", root.json),
+            ("mounts", .list(mounts.map(\.json))), ("linux", linux.json),
+        ])
+    }
+}
+
+extension RuntimeBundle.Process {
+    fileprivate var json: JSONText {
+        .object([
+            ("terminal", .flag(terminal)),
+            (
+                "user",
+                .object([
+                    ("uid", .number(Int(user.uid))), ("gid", .number(Int(user.gid))),
+                    ("umask", .number(Int(user.umask))),
+                    ("additionalGids", .list(user.additionalGids.map { .number(Int($0)) })),
+                ])
+            ),
+            ("args", .strings(args)), ("env", .strings(env)), ("cwd", .string(cwd)),
+            (
+                "capabilities",
+                .object([
+                    ("bounding", .strings(capabilities.bounding)), ("effective", .strings(capabilities.effective)),
+                    ("permitted", .strings(capabilities.permitted)),
+                ])
+            ),
+            ("noNewPrivileges", .flag(noNewPrivileges)), ("oomScoreAdj", oomScoreAdj.map { .number($0) }),
+        ])
+    }
+}
+
+extension RuntimeBundle.Root {
+    fileprivate var json: JSONText { .object([("path", .string(path)), ("readonly", .flag(readonly))]) }
+}
+
+extension RuntimeBundle.Mount {
+    fileprivate var json: JSONText {
+        .object([
+            ("destination", .string(destination)), ("type", .string(type)), ("source", .string(source)),
+            ("options", .strings(options)),
+        ])
+    }
+}
+
+extension RuntimeBundle.Linux {
+    fileprivate var json: JSONText {
+        .object([
+            ("namespaces", .list(namespaces.map(\.json))),
+            ("rootfsPropagation", rootfsPropagation.map { .string($0) }), ("maskedPaths", .strings(maskedPaths)),
+            ("readonlyPaths", .strings(readonlyPaths)), ("seccomp", seccomp.map { .ready($0) }),
+        ])
+    }
+}
+
+extension RuntimeBundle.Linux.Namespace {
+    fileprivate var json: JSONText { .object([("type", .string(type)), ("path", path.map { .string($0) })]) }
 }

@@ -3,9 +3,9 @@ internal import Manifests
 /// A filter of system calls, as the OCI runtime configuration has it.
 ///
 /// A refused call fails with EPERM instead of killing the app, as today's C libraries try newer calls first.
-struct SeccompProfile: Encodable {
-    struct Rule: Encodable {
-        struct Argument: Encodable {
+struct SeccompProfile {
+    struct Rule {
+        struct Argument {
             var index: UInt32
             var value: UInt64
             var valueTwo: UInt64 = 0
@@ -90,6 +90,35 @@ struct SeccompProfile: Encodable {
         return bounds.map { value, comparison in
             Rule(names: ["socket"], args: [Rule.Argument(index: 0, value: value, op: comparison)])
         }
+    }
+}
+
+// MARK: JSON
+
+extension SeccompProfile {
+    var json: JSONText {
+        .object([
+            ("defaultAction", .string(defaultAction)), ("defaultErrnoRet", .number(Int(defaultErrnoRet))),
+            ("architectures", .strings(architectures)), ("syscalls", .list(syscalls.map(\.json))),
+        ])
+    }
+}
+
+extension SeccompProfile.Rule {
+    fileprivate var json: JSONText {
+        .object([
+            ("names", .strings(names)), ("action", .string(action)), ("errnoRet", errnoRet.map { .number(Int($0)) }),
+            ("args", args.map { .list($0.map(\.json)) }),
+        ])
+    }
+}
+
+extension SeccompProfile.Rule.Argument {
+    fileprivate var json: JSONText {
+        .object([
+            ("index", .number(Int(index))), ("value", .number(Int(value))), ("valueTwo", .number(Int(valueTwo))),
+            ("op", .string(op)),
+        ])
     }
 }
 

@@ -11,7 +11,7 @@ enum CommandLineOrder {
     /// Flags that are true when they are there.
     private static let switches: Set<String> = [
         "debug", "no-legend", "full", "force", "quiet", "detach", "rm", "follow", "mark-only", "pretty-print",
-        "trust-keys-from-https", "help", "net",
+        "trust-keys-from-https", "help", "net", "root", "skip-fingerprint-review", "insecure-allow-http", "list",
     ]
 
     /// Flags that take a value, or mean something without one.

@@ -8,8 +8,13 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Print more to standard error: stages with their times, errors with their causes.")
     var debug = false
 
-    @Option(help: ArgumentHelp("The data directory.", valueName: "absolute-directory"))
-    var dir: String = DataDirectory.defaultPath
+    @Option(
+        help: ArgumentHelp(
+            "The data directory (default: what the configuration says, or /var/lib/rkt).",
+            valueName: "absolute-directory"
+        )
+    )
+    var dir: String?
 
     @Option(help: ArgumentHelp("The system's configuration.", valueName: "directory"))
     var systemConfig = "/usr/lib/rkt"
@@ -32,14 +37,20 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Trust keys that were discovered over https without asking.")
     var trustKeysFromHttps = false
 
-    /// The data directory, absolute.
+    /// The data directory, absolute: the flag's, or the configuration's.
     func data() throws -> DataDirectory {
+        guard let dir else {
+            return DataDirectory(path: try PathSettings(directories: directories).data ?? DataDirectory.defaultPath)
+        }
         guard !dir.isEmpty else { throw RktError(.invalidArgument, "--dir is empty: it takes an absolute directory") }
         return DataDirectory(path: AbsolutePath.of(dir))
     }
 
     /// The configuration directories, those that override others behind them.
     var directories: [String] { [systemConfig, localConfig, userConfig].compactMap(\.self) }
+
+    /// The configuration directories that say whom to trust: a user's own does not.
+    var keyDirectories: [String] { [systemConfig, localConfig].map(AbsolutePath.of) }
 
     /// What is not to be enforced.
     func insecure() throws -> InsecureOptions { try Self.insecure(insecureOptions) }

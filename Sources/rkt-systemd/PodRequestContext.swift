@@ -8,6 +8,9 @@ struct PodRequestContext {
     let data: DataDirectory
     let debug: Bool
     private let directories: [String]
+    private let keyDirectories: [String]
+    private let trustsHTTPS: Bool
+    private let paths: PathSettings
     let stages: StageClock
     private let request: PodRequest
     private let stage1: Stage1Choice
@@ -26,8 +29,13 @@ struct PodRequestContext {
         let flags = arguments.podFlags
         debug = flags.bool("debug") ?? false
         directories = Self.directories(flags)
+        keyDirectories = directories.prefix(2).map(AbsolutePath.of)
+        trustsHTTPS = flags.bool("trust-keys-from-https") ?? false
         stages = GlobalOptions.stages(command, wanted: debug)
-        data = DataDirectory(path: AbsolutePath.of(flags.string("dir") ?? DataDirectory.defaultPath))
+        paths = try PathSettings(directories: directories)
+        data = DataDirectory(
+            path: flags.string("dir").map(AbsolutePath.of) ?? paths.data ?? DataDirectory.defaultPath
+        )
         quiet = flags.bool("quiet") ?? false
         uuidFile = flags.string("uuid-file-save")
         policy = ImageAccess.PullPolicy(rawValue: RunFlags.pullPolicy(flags)) ?? .new
@@ -71,24 +79,38 @@ struct PodRequestContext {
         let style = Progress.Style.of(2, quiet: quiet)
         let progress = Progress(style) { StandardError.print($0) }
         defer { progress.close() }
-        let images = try ImageAccess(
+        var images = try ImageAccess(
             data: data,
             policy: policy,
             insecure: request.insecure,
-            credentials: UserCredentials.source(directories: directories)
+            credentials: UserCredentials.source(directories: directories),
+            trust: UserTrust.source(
+                directories: keyDirectories,
+                trustsHTTPS: trustsHTTPS,
+                progress: progress
+            )
         ) { item, done, total in
             progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
         }
+        images.note = Notes.sink(isWanted: debug)
         var request = request
         let installation = try Installation()
         if case .image(let source) = stage1 {
-            let image = try images.stage1(source, trusted: installation.stage1Images)
+            let image = try images.stage1(
+                source,
+                directory: paths.stage1Images,
+                trusted: installation.stage1Images
+            )
             for flag in image.ignored(request) { StandardError.print("rkt: warning: ignored: \(flag)\n") }
             request.stage1Image = image
         }
         var podImages: [PodImage] = []
         for (app, signature) in zip(request.apps, signatures) {
-            podImages.append(try images.podImage(app.image, signature: signature))
+            // Apps of one image have the very same one.
+            let same = podImages.indices.first { request.apps[$0].image == app.image && signatures[$0] == signature }
+            podImages.append(
+                try same.map { podImages[$0] } ?? images.podImage(app.image, signature: signature)
+            )
         }
         stages.mark("images")
         ahead?.begin()

@@ -23,8 +23,8 @@ struct Rkt: AsyncParsableCommand {
                     CatManifestCommand.self,
                 ]
             ),
-            CommandGroup(name: "Images", subcommands: [FetchCommand.self, ImageCommand.self]),
-            CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
+            CommandGroup(name: "Images", subcommands: [FetchCommand.self, ImageCommand.self, TrustCommand.self]),
+            CommandGroup(name: "Other", subcommands: [ConfigCommand.self, VersionCommand.self]),
         ]
     )
 

@@ -3,7 +3,7 @@ import Diagnostics
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct BusTests {
+@Suite(.timeLimit(.minutes(10))) struct BusTests {
     private let bus: PrivateBus
 
     init() throws {

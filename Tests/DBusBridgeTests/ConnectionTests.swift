@@ -15,7 +15,7 @@ func failure(of operation: () async throws -> Void) async throws -> RktError {
     throw RktError(.failed, "the operation was expected to fail")
 }
 
-@Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
     private let directory: TemporaryDirectory
     private let socket: String
 

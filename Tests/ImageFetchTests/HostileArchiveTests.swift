@@ -7,7 +7,7 @@ import Testing
 
 /// Archives of every kind, cut off and changed at many places: each is either the image it was or refused, and nothing
 /// outside the store changes.
-@Suite(.timeLimit(.minutes(5))) struct HostileArchiveTests {
+@Suite(.timeLimit(.minutes(10))) struct HostileArchiveTests {
     private static let kinds = ["oci tar", "docker tar", "aci", "aci gzip", "aci xz", "oci zstd"]
 
     private func archive(_ kind: String, _ scratch: Scratch) throws -> [UInt8] {

@@ -11,6 +11,7 @@ final class TestServer: Sendable {
         let path: String
         /// The names in lower case.
         let headers: [String: String]
+        var body = ""
     }
 
     struct Answer: Sendable {
@@ -23,6 +24,8 @@ final class TestServer: Sendable {
         var hasLength = true
         /// Whether the body comes again and again.
         var isEndless = false
+        /// Whether nothing comes behind what is sent, and the connection stays.
+        var isStalled = false
     }
 
     let port: UInt16
@@ -71,36 +74,56 @@ final class TestServer: Sendable {
         var bytes: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)
         var buffer = [UInt8](repeating: 0, count: 4096)
-        while bytes.count < 1 << 16, bytes.suffix(4) != end[...] {
+        var head = 0
+        while bytes.count < 1 << 16 {
+            if let found = bytes.firstRange(of: end) {
+                head = found.upperBound
+                break
+            }
             let count = read(connection.rawValue, &buffer, buffer.count)
             guard count > 0 else { return }
             bytes += buffer[..<count]
             // It begins to speak TLS.
             if bytes[0] == 0x16 { return }
         }
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").map(String.init)
+        let lines = String(decoding: bytes[..<head], as: UTF8.self).split(separator: "\r\n").map(String.init)
         let words = lines[0].split(separator: " ").map(String.init)
         let pairs = lines.dropFirst().compactMap { line -> (String, String)? in
             guard let colon = line.firstIndex(of: ":") else { return nil }
             return (line[..<colon].lowercased(), String(line[line.index(after: colon)...].drop { $0 == " " }))
         }
+        let headers = Dictionary(pairs) { first, _ in first }
+        let length = head + (headers["content-length"].flatMap { Int($0) } ?? 0)
+        while bytes.count < length {
+            let count = read(connection.rawValue, &buffer, buffer.count)
+            guard count > 0 else { return }
+            bytes += buffer[..<count]
+        }
         let request = Request(
             method: words[0],
             path: words[1],
-            headers: Dictionary(pairs) { first, _ in first }
+            headers: headers,
+            body: String(decoding: bytes[head...], as: UTF8.self)
         )
         let number = seen.withLock { list in
             list.append(request)
             return list.count
         }
         let answer = answer(request, number)
-        var head = "HTTP/1.1 \(answer.status) Status\r\nConnection: close\r\n"
-        if answer.hasLength, !answer.isEndless { head += "Content-Length: \(answer.body.count)\r\n" }
-        for (name, value) in answer.headers { head += "\(name): \(value)\r\n" }
+        var start = "HTTP/1.1 \(answer.status) Status\r\nConnection: close\r\n"
+        if answer.hasLength, !answer.isEndless { start += "Content-Length: \(answer.body.count)\r\n" }
+        for (name, value) in answer.headers { start += "\(name): \(value)\r\n" }
         let whole =
-            Array("\(head)\r\n".utf8) + (request.method == "HEAD" ? [] : answer.body.prefix(answer.sent ?? .max))
+            Array("\(start)\r\n".utf8) + (request.method == "HEAD" ? [] : answer.body.prefix(answer.sent ?? .max))
         var isRead = Self.send(whole, connection.rawValue)
         while isRead, answer.isEndless { isRead = Self.send(answer.body, connection.rawValue) }
+        guard answer.isStalled else { return }
+        // Until the other side has enough; others are served meanwhile.
+        let kept = SharedFD(connection)
+        try? OwnThread.start {
+            var byte: UInt8 = 0
+            while read(kept.descriptor.rawValue, &byte, 1) > 0 {}
+        }
     }
 
     /// Sends all; says whether the other side takes it.

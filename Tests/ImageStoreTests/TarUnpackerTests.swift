@@ -5,7 +5,7 @@ import LinuxOS
 import Testing
 
 /// Unpacks layers that are hostile or odd, next to a tree that must stay as it is.
-@Suite(.enabled(if: isRoot, "layers have owners and devices: unpacking needs root"), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: isRoot, "layers have owners and devices: unpacking needs root"), .timeLimit(.minutes(10)))
 struct TarUnpackerTests {
     let scratch: Scratch
     let root: Directory

@@ -5,7 +5,7 @@ internal import Testing
 
 @Suite(.enabled(if: JournalWriter.isInstalled, "systemd-journal-remote writes the journals"))
 struct FollowTests {
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `follows what is written while it reads`() async throws {
         let scratch = try Scratch()
         let writer = try JournalWriter(file: "\(scratch.path)/live.journal")
@@ -21,7 +21,7 @@ struct FollowTests {
         #expect(seen == (0..<200).map { "line \($0)" })
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `ends when the reading task is cancelled`() async throws {
         let scratch = try Scratch()
         try scratch.unpackJournal()
@@ -42,7 +42,7 @@ struct FollowTests {
         #expect(try await task.value == 7)
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `says when nothing came in time`() async throws {
         let scratch = try Scratch()
         try scratch.unpackJournal()

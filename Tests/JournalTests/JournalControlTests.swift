@@ -42,14 +42,14 @@ internal import Testing
 
     private static let call = #"{"method":"io.systemd.Journal.Synchronize","parameters":"#
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `asks a journald that knows how not to wait for the disk`() async throws {
         let (result, calls) = try await synchronize([.send(#"{"parameters":{}}"#)])
         #expect(try result.get())
         #expect(calls == [Self.call + #"{"offline":false}}"#])
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `asks an older journald again without parameters`() async throws {
         let refusal = #"{"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"offline"}}"#
         let (result, calls) = try await synchronize([.send(refusal), .send("{}")])
@@ -57,14 +57,14 @@ internal import Testing
         #expect(calls == [Self.call + #"{"offline":false}}"#, Self.call + "{}}"])
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `puts together an answer that comes in pieces`() async throws {
         let (result, _) = try await synchronize([.pieces([#"{"para"#, #"meters""#, ":{}}"])])
         #expect(try result.get())
     }
 
     @Test(
-        .timeLimit(.minutes(5)),
+        .timeLimit(.minutes(10)),
         arguments: [
             (FakeVarlink.Answer.send(#"{"error":"io.systemd.Broken"}"#), RktError.Code.failed),
             (.send("not JSON"), .invalidData),
@@ -81,7 +81,7 @@ internal import Testing
         #expect(error?.description.contains("io.systemd.journal") == true)
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `gives up at the deadline`() async throws {
         let (result, _) = try await synchronize([.silence], timeout: .milliseconds(50))
         let error = #expect(throws: RktError.self) { try result.get() }
@@ -100,7 +100,7 @@ internal import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `waits until the last stream has ended`() async throws {
         let streams = try runtime().ensureDirectory("streams")
         for name in ["8:100", "8:101"] { try streams.write(name, "# This is private data. Do not parse\n") }
@@ -133,7 +133,7 @@ internal import Testing
         #expect(!ended)
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `stops waiting for streams when cancelled`() async throws {
         try runtime().ensureDirectory("streams").write("8:100", "")
         let wait = Task {
@@ -174,12 +174,12 @@ internal import Testing
         return result
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: [FakeVarlink.Answer.send("{}"), .hangUp])
+    @Test(.timeLimit(.minutes(10)), arguments: [FakeVarlink.Answer.send("{}"), .hangUp])
     func `has drained a journald that answered or ended`(answer: FakeVarlink.Answer) async throws {
         #expect(try await drain([answer]))
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `has not drained what does not answer, or has streams left`() async throws {
         #expect(try await !drain([.silence], timeout: .milliseconds(50)))
         try runtime().remove("io.systemd.journal")
@@ -187,7 +187,7 @@ internal import Testing
         #expect(try await !drain([.send("{}")], timeout: .milliseconds(50)))
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func `does not wait for streams that nobody reads any more`() async throws {
         #expect(try await drain(nil))
         try runtime().ensureDirectory("streams").write("8:100", "")

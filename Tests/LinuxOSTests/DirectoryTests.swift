@@ -96,7 +96,7 @@ import Testing
 
     // MARK: Reading
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func onlyRegularFilesAreRead() throws {
         try inside.makeDirectory("directory")
         // Opened for reading, it would wait for a writer.

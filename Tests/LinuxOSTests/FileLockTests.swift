@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Locks belong to the open file: each `open` here stands for a process of its own.
-@Suite(.timeLimit(.minutes(5))) struct FileLockTests {
+@Suite(.timeLimit(.minutes(10))) struct FileLockTests {
     private let directory: Directory
     private let temporary: TemporaryDirectory
 

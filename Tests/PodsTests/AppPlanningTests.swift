@@ -15,7 +15,7 @@ struct Planned {
     }
 }
 
-@Suite(.enabled(if: isRoot, "unpacking needs root"), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: isRoot, "unpacking needs root"), .timeLimit(.minutes(10)))
 struct AppPlanningTests {
     private let images: PodImages
 

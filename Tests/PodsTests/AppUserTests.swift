@@ -133,7 +133,7 @@ import Testing
         #expect(try failure { try root.user("linked") }.code == .notFound)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["pipe", "link to a pipe", "directory", "nothing"])
+    @Test(.timeLimit(.minutes(10)), arguments: ["pipe", "link to a pipe", "directory", "nothing"])
     func whatIsNoFileHasNoAccounts(kind: String) throws {
         try root.replacePasswd { directory in
             switch kind {

@@ -55,4 +55,52 @@ import Testing
         try write("local", "b.json", registries(#""one.com""#, "b"))
         #expect(throws: RktError.self) { try find("one.com") }
     }
+
+    // MARK: Servers that have ACIs
+
+    private func domain(_ names: String, _ rest: String) -> String {
+        #"{"rktKind":"auth","rktVersion":"v1","domains":[\#(names)],\#(rest)}"#
+    }
+
+    private func find(domain: String) throws -> DomainCredential? {
+        let directories = ["system", "local", "missing"].map { "\(scratch.path)/\($0)" }
+        return try CredentialSettings(directories: directories, others: NoCredentials()).credential(forDomain: domain)
+    }
+
+    @Test func serversHaveCredentialsOfThreeKinds() throws {
+        let basic = #""type":"basic","credentials":{"user":"u","password":"p:q"}"#
+        try write("system", "a.json", domain(#""one.com","Two.com:8443""#, basic))
+        try write("system", "b.json", domain(#""three.com""#, #""type":"oauth","credentials":{"token":"t"}"#))
+        let aws = #""type":"aws","credentials":{"accessKeyID":"i","secretAccessKey":"k""#
+        try write("system", "c.json", domain(#""four.com""#, aws + "}"))
+        try write("local", "d.json", domain(#""four.com""#, aws + #","awsRegion":"eu-west-1"}"#))
+        #expect(try find(domain: "one.com") == .basic(user: "u", password: "p:q"))
+        #expect(try find(domain: "two.com:8443") == .basic(user: "u", password: "p:q"))
+        #expect(try find(domain: "two.com") == nil)
+        #expect(try find(domain: "three.com") == .bearer("t"))
+        #expect(try find(domain: "four.com") == .aws(accessKeyID: "i", secretAccessKey: "k", region: "eu-west-1"))
+        // A registry is something else.
+        #expect(try find("one.com") == nil)
+    }
+
+    @Test(
+        arguments: [
+            (#""a""#, #""type":"basic","credentials":{"user":"","password":"p"}"#),
+            (#""a""#, #""type":"basic","credentials":{"user":"u:v","password":"p"}"#),
+            (#""a""#, #""type":"basic","credentials":{"user":"u"}"#),
+            (#""a""#, #""type":"oauth","credentials":{"token":""}"#),
+            (#""a""#, #""type":"oauth","credentials":{"token":"a\r\nHost: b"}"#),
+            (#""a""#, #""type":"kerberos","credentials":{}"#),
+            (#""a""#, #""type":"aws","credentials":{"accessKeyID":"i","secretAccessKey":""}"#),
+            (#""a""#, #""type":"basic""#),
+            ("", #""type":"oauth","credentials":{"token":"t"}"#),
+            (#""""#, #""type":"oauth","credentials":{"token":"t"}"#),
+            (#""a","A""#, #""type":"oauth","credentials":{"token":"t"}"#),
+        ]
+    )
+    func whatIsWrongWithAServersIsNamed(domains: String, rest: String) throws {
+        try write("local", "wrong.json", domain(domains, rest))
+        let error = #expect(throws: RktError.self) { try find(domain: "a") }
+        #expect("\(try #require(error))".contains("auth.d/wrong.json"))
+    }
 }

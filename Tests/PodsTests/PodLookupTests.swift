@@ -106,7 +106,7 @@ import Testing
         try look(Set(uuids))
     }
 
-    @Test(.timeLimit(.minutes(5))) func noPodThatMovesIsMissedOrListedTwice() async throws {
+    @Test(.timeLimit(.minutes(10))) func noPodThatMovesIsMissedOrListedTwice() async throws {
         try await whileAllMove(200) { (uuids) throws in
             let found = try temporary.lookup.all().map(\.uuid).filter { uuids.contains($0) }
             #expect(found.count == uuids.count)
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5))) func aPodThatMovesIsFoundByItsNameAndIsOne() async throws {
+    @Test(.timeLimit(.minutes(10))) func aPodThatMovesIsFoundByItsNameAndIsOne() async throws {
         try await whileAllMove(200) { (uuids) throws in
             for uuid in uuids {
                 #expect(try temporary.lookup.exactly(uuid) != nil)

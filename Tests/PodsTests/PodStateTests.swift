@@ -4,7 +4,7 @@ import Manifests
 @testable import Pods
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct PodStateTests {
+@Suite(.timeLimit(.minutes(10))) struct PodStateTests {
     private let temporary: TemporaryData
 
     init() throws {

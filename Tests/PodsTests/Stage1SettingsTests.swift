@@ -85,11 +85,11 @@ import Testing
         #expect(text.contains(reason))
     }
 
-    @Test func aLocationThatCannotBeReachedYetIsWrongOnlyWhenItCounts() throws {
+    @Test func aLocationMayBeElsewhere() throws {
         try add("system", "a.json", #","location":"docker://example.com/a""#)
-        #expect(try failure { try choice("system") }.code == .unsupported)
-        try add("local", "a.json", #","location":"/a.aci""#)
-        #expect(try choice("system", "local") == .image(.configured(name: nil, location: "/a.aci")))
+        #expect(try choice("system") == .image(.configured(name: nil, location: "docker://example.com/a")))
+        try add("local", "a.json", #","location":"https://example.com/a.aci""#)
+        #expect(try choice("system", "local") == .image(.configured(name: nil, location: "https://example.com/a.aci")))
         try add("local", "b.json", #","name":"units""#)
         #expect(try choice("system", "local") == .builtIn(.units))
     }
@@ -124,10 +124,17 @@ import Testing
         #expect(try Stage1Choice(flag: "stage1-url", url) == .image(.file(path)))
     }
 
-    @Test(arguments: ["http", "https", "docker"])
-    func urlsThatCannotBeReachedYet(scheme: String) throws {
-        let error = try failure { try Stage1Choice(flag: "stage1-url", "\(scheme)://example.com/a") }
-        #expect(error.code == .unsupported)
-        #expect(error.message == "stage1 images from \(scheme):// are not supported yet: use file://PATH")
+    @Test(
+        arguments: [
+            ("https://example.com/a.aci", true), ("http://example.com/a.aci", true), ("docker://example.com/a", true),
+            ("https://example.com/a", false), ("docker://A", false), ("ftp://example.com/a.aci", false),
+        ]
+    )
+    func urlsOfServers(url: String, isRight: Bool) throws {
+        guard isRight else {
+            #expect(try failure { try Stage1Choice(flag: "stage1-url", url) }.code == .invalidArgument)
+            return
+        }
+        #expect(try Stage1Choice(flag: "stage1-url", url) == .image(.remote(url)))
     }
 }

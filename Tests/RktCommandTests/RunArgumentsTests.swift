@@ -103,7 +103,10 @@ internal import Testing
             (["--pull-policy=x"], "invalid argument \"x\" for --pull-policy: it must be new, update or never"),
             (["--journal=x"], "invalid argument \"x\" for --journal: it must be host or namespace"),
             (["--stage1-name="], "invalid argument \"\" for --stage1-name: it must not be empty"),
-            (["--stage1-url=x"], "invalid argument \"x\" for --stage1-url: it must be a URL: file://PATH"),
+            (
+                ["--stage1-url=x"],
+                "invalid argument \"x\" for --stage1-url: it must be a URL: file://PATH, https://HOST/NAME.aci or docker://NAME"
+            ),
             (["--stage1-path=a", "--stage1-path=a"], "--stage1-path already used"),
             (
                 ["--stage1-hash=a", "img", "--stage1-name=fly"],

@@ -72,8 +72,10 @@ case_listing_as_json() {
     expect_equal "$id" "$(rkt --dir="$WORK/store" image list --format=json | jq -r '.[0].id')" id
     expect_equal number "$(rkt --dir="$WORK/store" image list --format=json | jq -r '.[0].import_time | type')" 'type of the time'
     expect_match "$(rkt --dir="$WORK/store" image list --format=json | jq -r '.[0].name')" '^example.com/busybox:' name
-    expect_equal 'id import_time last_used_time name size' \
+    expect_equal 'id import_time last_used_time name size verification' \
         "$(rkt --dir="$WORK/store" image list --format=json-pretty | jq -r '.[0] | keys | join(" ")')" fields
+    expect_equal 'checked_time detail origin verified' \
+        "$(rkt --dir="$WORK/store" image list --format=json | jq -r '.[0].verification | keys | join(" ")')" 'fields of the verification'
 }
 
 case_listing_sorts() {

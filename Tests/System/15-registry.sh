@@ -97,6 +97,9 @@ case_certificate_of_an_own_authority() {
     expect_lacks "$ERR" 'status 400' 'the error'
     expect_status 0 rkt_here --insecure-options=image,tls fetch "$reference"
     mkdir -p /etc/rkt/certs.d/localhost:5000
+    # One of several.
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$WORK/other.key" -out /etc/rkt/certs.d/localhost:5000/a.crt \
+        -days 2 -subj '/CN=another authority' 2>/dev/null
     cp "$WORK/ca.crt" /etc/rkt/certs.d/localhost:5000/ca.crt
     local status=0
     rkt_here --insecure-options=image fetch "$reference" >/dev/null 2>"$WORK/errors" || status=$?
@@ -128,4 +131,105 @@ case_fetch_that_is_killed_leaves_whole_images() {
     expect_status 0 rkt_here "$options" fetch docker://localhost:5000/redis docker://localhost:5000/nginx
     expect_status 0 rkt_here "$options" run --net=none docker://localhost:5000/redis --exec=/usr/bin/redis-server -- --version
     rkt_here gc --grace-period=0s >/dev/null 2>&1
+}
+
+# serve_mirror: runs a second registry, without a password, until the case ends.
+serve_mirror() {
+    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/mirror}}" 'http: {addr: 127.0.0.1:5001}' \
+        'log: {level: error}' >"$WORK/mirror.yml"
+    systemd-run --quiet --collect --unit=rkt-test-mirror docker-registry serve "$WORK/mirror.yml"
+    local deadline=$((SECONDS + 30))
+    until (exec 3<>/dev/tcp/127.0.0.1/5001) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the mirror does not listen'; done
+}
+
+# configure KIND NAME FIELDS: writes a file of the configuration in $WORK/configuration.
+configure() {
+    mkdir -p "$WORK/configuration/$1.d"
+    echo "{\"rktKind\": \"$1\", \"rktVersion\": \"v1\", $3}" >"$WORK/configuration/$1.d/$2.json"
+}
+
+case_mirror() {
+    serve
+    serve_mirror
+    push redis.oci team/redis
+    skopeo copy --quiet --dest-tls-verify=false "oci:$IMAGES/redis.oci" docker://localhost:5001/hub/team/redis
+    configure registries here '"prefix": "localhost:5000/team", "mirrors": [
+        {"location": "localhost:5002", "insecure": true}, {"location": "localhost:5001/hub/team", "insecure": true}]'
+    local rkt=(rkt_here --user-config="$WORK/configuration") reference=docker://localhost:5000/team/redis
+    # What a mirror says is nobody's word either.
+    refused '--insecure-options=image' "${rkt[@]}" fetch "$reference"
+    systemctl stop rkt-test-registry
+    # Nor does anybody need a proxy to get to this machine.
+    expect_status 0 env http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 \
+        rkt --dir="$WORK/data" --user-config="$WORK/configuration" --debug --insecure-options=image fetch "$reference"
+    expect_contains "$ERR" 'image: mirror localhost:5002: ' 'what it says of the one that is not there'
+    expect_contains "$(rkt_here image list --no-legend)" localhost:5000/team/redis:latest 'the list'
+    expect_lacks "$(rkt_here image list --no-legend)" 5001 'the list'
+    # A mirror that lacks a layer, and has another one wrong.
+    serve
+    local digest blobs=()
+    for digest in $(skopeo inspect --raw --tls-verify=false "$reference" | jq -r '.layers[].digest'); do
+        blobs+=("$WORK/mirror/docker/registry/v2/blobs/sha256/${digest:7:2}/${digest:7}/data")
+    done
+    printf X | dd of="${blobs[0]}" bs=1 seek=1000 conv=notrunc status=none
+    ((${#blobs[@]} == 1)) || rm "${blobs[1]}"
+    expect_status 0 rkt --dir="$WORK/other" --user-config="$WORK/configuration" --debug --insecure-options=http,image \
+        fetch "$reference"
+    expect_contains "$ERR" 'image: mirror localhost:5001: ' 'what it says of the one that is wrong'
+    configure registries here '"prefix": "localhost:5000/team", "blocked": true'
+    refused registries.d "${rkt[@]}" --insecure-options=http,image fetch "$reference"
+}
+
+case_credential_helper() {
+    serve password
+    push redis.oci redis
+    mkdir -p "$WORK/bin" "$WORK/docker"
+    # As docker-credential-helpers says: the server comes on standard input.
+    printf '%s\n' '#!/bin/sh' 'read -r server || true' \
+        '[ "$1 $server" = "get localhost:5000" ] || { echo "credentials not found in native keychain"; exit 1; }' \
+        'echo "{\"ServerURL\": \"$server\", \"Username\": \"me\", \"Secret\": \"secret\"}"' \
+        >"$WORK/bin/docker-credential-here"
+    chmod +x "$WORK/bin/docker-credential-here"
+    local rkt=(env HOME=/nowhere DOCKER_CONFIG="$WORK/docker" PATH="$WORK/bin:$PATH"
+        rkt --dir="$WORK/data" "--insecure-options=http,image")
+    local reference=docker://localhost:5000/redis
+    echo '{"credHelpers": {"localhost:5000": "../bin/here"}}' >"$WORK/docker/config.json"
+    refused 'bare word' "${rkt[@]}" fetch "$reference"
+    echo '{"credHelpers": {"localhost:5000": "missing"}}' >"$WORK/docker/config.json"
+    refused docker-credential-missing "${rkt[@]}" fetch "$reference"
+    echo '{"credsStore": "here"}' >"$WORK/docker/config.json"
+    expect_status 0 "${rkt[@]}" fetch "$reference"
+}
+
+case_config_and_paths() {
+    configure paths here "\"data\": \"$WORK/configured\", \"stage1-images\": \"$WORK/images\""
+    configure registries here '"prefix": "docker.io", "mirrors": [{"location": "mirror.example:5000"}]'
+    mkdir -p "$WORK/configuration/auth.d"
+    echo '{"rktKind": "auth", "rktVersion": "v1", "domains": ["example.com"], "type": "oauth",
+        "credentials": {"token": "t"}}' >"$WORK/configuration/auth.d/here.json"
+    local rkt=(rkt --user-config="$WORK/configuration")
+    # Flags are taken before the command's name too.
+    expect_status 0 "${rkt[@]}" --pretty-print=false config
+    expect_equal 1 "$(wc -l <<<"$OUT")" 'lines without indentation'
+    expect_equal "$("${rkt[@]}" config | jq --compact-output .)" "$OUT" 'the same indented'
+    expect_equal 'auth registries paths stage1' "$(jq -r '[.stage0[].rktKind] | join(" ")' <<<"$OUT")" kinds
+    expect_equal "t mirror.example:5000 $WORK/configured $WORK/images" "$(jq -r \
+        '.stage0 | "\(.[0].credentials.token) \(.[1].mirrors[0].location) \(.[2].data) \(.[2]["stage1-images"])"' \
+        <<<"$OUT")" values
+    expect_equal "$WORK/flag" "$("${rkt[@]}" --dir="$WORK/flag" config | jq -r '.stage0[-2].data')" 'the flag counts'
+    # Images and pods are there from now on, for every command.
+    expect_status 0 "${rkt[@]}" --insecure-options=image fetch "$IMAGES/redis.oci"
+    [[ -d $WORK/configured/store ]] || fail "nothing is in $WORK/configured"
+    expect_equal 1 "$("${rkt[@]}" image list --no-legend | wc -l)" images
+    expect_status 0 "${rkt[@]}" --insecure-options=image run --net=none "$IMAGES/redis.oci" --exec=/usr/bin/redis-server \
+        -- --version
+    expect_equal 1 "$("${rkt[@]}" list --no-legend | wc -l)" pods
+    expect_status 0 "${rkt[@]}" gc --grace-period=0s
+    # A directory by configuration makes nothing trusted.
+    mkdir -p "$WORK/images"
+    cp "$IMAGES/redis.oci/index.json" "$WORK/images/stage1.aci"
+    refused "$WORK/images/stage1.aci" "${rkt[@]}" run --stage1-from-dir=stage1.aci --net=none "$IMAGES/redis.oci"
+    echo '{"rktKind": "paths", "rktVersion": "v1", "data": "here"}' >"$WORK/configuration/paths.d/here.json"
+    refused 'paths.d/here.json' "${rkt[@]}" list
+    refused 'absolute' "${rkt[@]}" config
 }

@@ -95,15 +95,17 @@ case_power_is_lost_at_any_point_of_a_fetch() {
 }
 
 case_power_is_lost_while_and_after_a_pod_is_prepared() {
-    local call number uuid
+    local call number uuid kills=0
     make_disk
     mount -o "$OPTIONS" "$WORK/new" "$WORK/data"
     rkt_here fetch "$IMAGES/busybox.aci" >"$WORK/id" 2>/dev/null
     umount "$WORK/data"
     for call in fsync:1,2,3 renameat:1,2 end:1; do
         for number in $(tr , ' ' <<<"${call#*:}"); do
-            without_power "${call%%:*}" "$number" rkt --dir="$WORK/data/rkt" --insecure-options=image prepare \
-                "$(<"$WORK/id")" --exec=/bin/echo -- told || true
+            if without_power "${call%%:*}" "$number" rkt --dir="$WORK/data/rkt" --insecure-options=image prepare \
+                "$(<"$WORK/id")" --exec=/bin/echo -- told; then
+                kills=$((kills + 1))
+            fi
             uuid=$(grep -xE '[0-9a-f-]{36}' "$WORK/killed" || true)
             rkt_here list >/dev/null || fail "list after ${call%%:*} number $number"
             if [[ -n $uuid ]]; then
@@ -117,5 +119,6 @@ case_power_is_lost_while_and_after_a_pod_is_prepared() {
             umount "$WORK/data"
         done
     done
+    ((kills >= 3)) || fail "only $kills were killed"
     [[ -n $uuid ]] || fail "no pod was prepared: $(<"$WORK/killed")"
 }

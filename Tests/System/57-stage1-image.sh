@@ -137,8 +137,8 @@ case_runs_detached() {
     expect_equal "$(pod_directory)" "$(recorded directory)" 'the directory'
     expect_equal "$(pod_directory)/lock" "$(recorded lock)" 'the lock'
     expect_equal example.com/stage1 "$(recorded manifest)" 'the manifest'
-    # The image is in use.
-    expect_status 254 rkt image rm "$(sed -n 's/^Stage1ImageID=//p' "$(pod_directory)/runtime-config")"
+    # The pod keeps what it uses of the image.
+    expect_status 0 rkt image rm "$(sed -n 's/^Stage1ImageID=//p' "$(pod_directory)/runtime-config")"
     rkt image gc --grace-period=0s >/dev/null
     expect_equal '"'"$UUID"'"' "$(rkt stop "$UUID")" 'what stop prints'
     expect_equal exited "$(state_of)" state
@@ -332,7 +332,7 @@ case_refused() {
     refused '"nonsense"' RKT run --stage1-name=nonsense "${APP[@]}"
     refused 'example.com/stage1' RKT run --stage1-hash=example.com/stage1 "${APP[@]}"
     refused 'no image IDs' RKT run --stage1-hash=sha512-ffffffff "${APP[@]}"
-    refused 'https:// are not supported yet' RKT run --stage1-url=https://example.com/a.aci "${APP[@]}"
+    refused 'its scheme must be file, http, https or docker' RKT run --stage1-url=ftp://example.com/a.aci "${APP[@]}"
     refused 'flags --stage1-path and --stage1-name are mutually exclusive' \
         RKT run --stage1-path="$STAGE1_FILE" --stage1-name=fly "${APP[@]}"
     refused '--stage1-name already used' RKT run --stage1-name=fly --stage1-name=fly "${APP[@]}"

@@ -4,7 +4,7 @@ import SystemdClient
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct JobTests {
+@Suite(.timeLimit(.minutes(10))) struct JobTests {
     private let directory: TemporaryDirectory
     private let socket: String
 

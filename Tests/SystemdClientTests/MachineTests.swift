@@ -5,7 +5,7 @@ import SystemdClient
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct MachineTests {
+@Suite(.timeLimit(.minutes(10))) struct MachineTests {
     private let bus: PrivateBus
 
     init() throws {

@@ -11,7 +11,7 @@ private let busIsThere = access("/run/dbus/system_bus_socket", R_OK | W_OK) == 0
 /// Against the systemd of the machine the tests run on: to be run as root in a booted test machine.
 @Suite(
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: isThere, "there is no /run/systemd/private here that root can open")
 )
 struct RealSystemdTests {

@@ -5,7 +5,7 @@ import SystemdClient
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct UnitTests {
+@Suite(.timeLimit(.minutes(10))) struct UnitTests {
     private let directory: TemporaryDirectory
     private let socket: String
 

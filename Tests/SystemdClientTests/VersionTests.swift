@@ -4,7 +4,7 @@ import SystemdClient
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct VersionTests {
+@Suite(.timeLimit(.minutes(10))) struct VersionTests {
     @Test(arguments: [("252.39-1~deb12u2", 252), ("v257", 257), ("262~rc1", 262), ("262", 262)])
     func theReleaseIsTheNumberInFront(text: String, major: Int) throws {
         #expect(try SystemdVersion(text).major == major)

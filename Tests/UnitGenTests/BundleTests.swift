@@ -143,4 +143,30 @@ import UnitGen
         let first = try pod.runtimeConfiguration(for: pod.apps[0])
         #expect(try (0..<20).allSatisfy { _ in try pod.runtimeConfiguration(for: pod.apps[0]) == first })
     }
+
+    @Test func bundlesOfAPodAreThoseOfItsApps() throws {
+        var plain = try app(["a"])
+        plain.name = try ACName("plain")
+        var able = try app(["b"])
+        able.name = try ACName("able")
+        able.capabilities.append(try #require(Capability("CAP_SYS_ADMIN")))
+        var open = try app(["c"])
+        open.name = try ACName("open")
+        open.filtersSystemCalls = false
+        var last = plain
+        last.name = try ACName("last")
+        let pod = try Samples.pod("redis", apps: [plain, able, open, last])
+        let bundles = try pod.runtimeConfigurations()
+        #expect(bundles.map(\.app.name.description) == ["plain", "able", "open", "last"])
+        for (app, json) in bundles { #expect(try json == pod.runtimeConfiguration(for: app)) }
+        #expect(bundles[0].json == bundles[3].json)
+        #expect(bundles[0].json != bundles[1].json)
+    }
+
+    @Test func everyCharacterComesThrough() throws {
+        let all = String(String.UnicodeScalarView((1..<0x250).compactMap(Unicode.Scalar.init))) + "\u{2028}\u{1F680}"
+        let plan = try app(["/bin/echo", all])
+        let bytes = try Samples.pod("redis", apps: [plan]).runtimeConfiguration(for: plan)
+        #expect(try JSONDecoder().decode(Decoded.self, from: Data(bytes)).process.args == ["/bin/echo", all])
+    }
 }

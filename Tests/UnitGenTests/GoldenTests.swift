@@ -49,7 +49,7 @@ import UnitGen
 
     @Test func theFilterOfAMachineIsAsRecorded() throws {
         let pod = try Samples.pod("nspawn")
-        let bytes = try #require(try pod.machineFilterConfiguration())
+        let bytes = try #require(pod.machineFilterConfiguration())
         let lines = String(decoding: bytes, as: UTF8.self).replacing("\",\"", with: "\",\n\"")
         try Fixtures.expect(lines + "\n", isIn: "machine-filter.json")
     }

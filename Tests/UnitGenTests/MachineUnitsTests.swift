@@ -28,7 +28,7 @@ import UnitGen
     func withoutAMachineThereIsNothingForIt(sample: String) throws {
         let pod = try Samples.pod(sample)
         #expect(try pod.machineRoot() == [])
-        #expect(try pod.filterConfiguration(for: pod.apps[0]) == nil)
+        #expect(pod.filterConfiguration(for: pod.apps[0]) == nil)
     }
 
     @Test func everyUnitComesBackAsItWasWritten() throws {
@@ -88,7 +88,7 @@ import UnitGen
 
     @Test func theFilterThatIsCompiledIsTheApps() throws {
         let pod = try Samples.pod("nspawn")
-        let configuration = try #require(try pod.filterConfiguration(for: pod.apps[0]))
+        let configuration = try #require(pod.filterConfiguration(for: pod.apps[0]))
         #expect(OCIRules.violations(in: try JSONDecoder().decode(JSONValue.self, from: Data(configuration))) == [])
         let filter = try #require(try seccomp(configuration))
         #expect(try seccomp(pod.runtimeConfiguration(for: pod.apps[0])) == filter)
@@ -105,6 +105,6 @@ import UnitGen
     @Test(arguments: ["redis", "host", "fly"])
     func aPodThatIsNoMachineHasNoFilterOfAMachine(name: String) throws {
         let pod = try Samples.pod(name)
-        #expect(try pod.machineFilterConfiguration() == nil)
+        #expect(pod.machineFilterConfiguration() == nil)
     }
 }

@@ -35,7 +35,7 @@ private enum PodStandIn {
         "needs root that may make namespaces and mount cgroup2, /usr/bin/crun and a static /bin/busybox"
     ),
     .serialized,
-    .timeLimit(.minutes(5))
+    .timeLimit(.minutes(10))
 )
 struct RuntimeTests {
     /// Runs an app in a root with nothing but busybox.

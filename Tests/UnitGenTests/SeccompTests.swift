@@ -41,7 +41,7 @@ import UnitGen
 
     private func machineFilter() throws -> Bundle.Linux.Seccomp {
         let pod = try Samples.pod("nspawn")
-        let bytes = try #require(try pod.machineFilterConfiguration())
+        let bytes = try #require(pod.machineFilterConfiguration())
         #expect(OCIRules.violations(in: try JSONDecoder().decode(JSONValue.self, from: Data(bytes))) == [])
         return try #require(try JSONDecoder().decode(Bundle.self, from: Data(bytes)).linux.seccomp)
     }

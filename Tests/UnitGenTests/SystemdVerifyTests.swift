@@ -6,7 +6,7 @@ import UnitGen
 /// The judgement of systemd's own parser.
 @Suite(
     .enabled(if: Command.exists("/usr/bin/systemd-analyze"), "systemd-analyze is not installed"),
-    .timeLimit(.minutes(5))
+    .timeLimit(.minutes(10))
 )
 struct SystemdVerifyTests {
     /// Loads units with systemd-analyze: what it has to say about them, nothing when all is well.

@@ -38,6 +38,10 @@ int rkt_open_nameless(int directory, unsigned int mode);
 int rkt_mark(int fd);
 int rkt_is_marked(int fd);
 
+// A lock on a range of the open file (F_OFD_SETLK, F_OFD_SETLKW); a length of 0 is to the end of all numbers.
+enum { RKT_RANGE_FREE = 0, RKT_RANGE_SHARED = 1, RKT_RANGE_EXCLUSIVE = 2 };
+int rkt_range_lock(int fd, int kind, int64_t start, int64_t length, bool wait);
+
 // errno as a function: the macro does not import.
 int rkt_errno(void);
 

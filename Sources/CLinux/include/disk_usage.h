@@ -12,4 +12,7 @@ int64_t rkt_disk_usage(int directory);
 // syncfs(2): waits until all of the file system that the descriptor is on has reached the disk.
 int rkt_syncfs(int file);
 
+// Begins to write a part of a file to the disk, without waiting for it.
+void rkt_start_writeback(int file, int64_t offset, int64_t size);
+
 #pragma clang assume_nonnull end

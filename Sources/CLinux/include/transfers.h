@@ -35,7 +35,12 @@ struct rkt_exchange {
     int allows_http;
     int ignores_certificates;
     long seconds;  // the most it may take; 0 for no limit but that something comes
-    const char *_Nullable authorities;  // a file of certificates, besides the system's
+    int is_direct;  // whatever the environment says of proxies
+    int watched;    // a descriptor that can be read from once nobody wants the answer any more; -1 for none
+    const void *_Nullable form;  // what to send (`application/x-www-form-urlencoded`): then it is a POST
+    size_t form_size;
+    const void *_Nullable authorities;  // certificates as PEM, besides the system's
+    size_t authorities_size;
     const char *_Nullable certificate;  // of the client, and its key
     const char *_Nullable key;
     rkt_sink header;                    // whole lines

@@ -4,6 +4,10 @@ internal import FoundationEssentials
 public enum Credential: Sendable, Hashable {
     /// A name and a password.
     case password(user: String, password: String)
+    /// A token that a token server takes for a password (OAuth 2's refresh token), and nobody else may see.
+    case identityToken(String)
+    /// A token that the registry itself takes.
+    case registryToken(String)
 }
 
 /// Where credentials come from.
@@ -33,10 +37,11 @@ public struct NoCredentials: CredentialSource {
 }
 
 extension Credential {
-    /// The value of an `Authorization` header.
-    var authorization: String {
+    /// The value of an `Authorization` header for who asks for a name and a password; nil when this has none.
+    var authorization: String? {
         switch self {
         case .password(let user, let password): "Basic \(Data("\(user):\(password)".utf8).base64EncodedString())"
+        case .identityToken, .registryToken: nil
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Diagnostics
+internal import LinuxOS
 internal import Synchronization
 
 /// What the user allows and has configured for all requests.
@@ -42,6 +43,9 @@ final class HTTPClient: Sendable {
     /// Thrown by who receives a body: no more of it is wanted, and what has come is all right.
     struct Enough: Error {}
 
+    /// Nobody reads what comes any more.
+    struct Unread: Error {}
+
     let settings: HTTPSettings
     private let certificates: HostCertificates
     private let idle = Mutex<[Connection]>([])
@@ -71,7 +75,7 @@ final class HTTPClient: Sendable {
         _ receive: @escaping (HTTPResponse, UnsafeRawBufferPointer) throws -> Void
     ) throws -> HTTPResponse {
         let connection = try idle.withLock { $0.popLast() } ?? Connection()
-        let files = certificates.files(for: request.location.origin)
+        let files = try certificates.files(for: request.location.origin)
         let exchange = Exchange(request.location, receive)
         let result = connection.run(request, exchange, settings, files, seconds: seconds)
         // The connection is no more use then.
@@ -80,6 +84,8 @@ final class HTTPClient: Sendable {
         let words = "\(request.location.origin): \(connection.error)"
         switch Int(result) {
         case RKT_EXCHANGE_DONE: break
+        // No sink has refused anything: whoever reads has gone.
+        case RKT_EXCHANGE_REFUSED: throw Unread()
         case RKT_EXCHANGE_BROKEN: throw Failure.broken(words)
         case RKT_EXCHANGE_UNTRUSTED: throw Failure.untrusted(words)
         case RKT_EXCHANGE_NO_TLS: throw Failure.noTLS(words)
@@ -110,7 +116,7 @@ private final class Connection: @unchecked Sendable {
         _ request: HTTPRequest,
         _ exchange: Exchange,
         _ settings: HTTPSettings,
-        _ files: CertificateFiles,
+        _ files: HostFiles,
         seconds: Int
     ) -> CInt {
         // libcurl sends no header of its own that could tell who this is, but for those asked for here.
@@ -118,24 +124,33 @@ private final class Connection: @unchecked Sendable {
         return withCStrings([request.location.description, settings.userAgent] + lines) { texts in
             var headers = Array(texts[2...]) as [UnsafePointer<CChar>?]
             headers.append(nil)
-            return withOptionalCStrings([files.authorities, files.certificate, files.key]) { paths in
+            return withOptionalCStrings([files.certificate, files.key]) { paths in
                 headers.withUnsafeBufferPointer { headers in
                     guard let first = headers.baseAddress else { return CInt(RKT_EXCHANGE_IMPOSSIBLE) }
-                    var parameters = rkt_exchange(
-                        url: texts[0],
-                        headers: first,
-                        user_agent: texts[1],
-                        allows_http: settings.allowsHTTP ? 1 : 0,
-                        ignores_certificates: settings.ignoresCertificates ? 1 : 0,
-                        seconds: seconds,
-                        authorities: paths[0],
-                        certificate: paths[1],
-                        key: paths[2],
-                        header: { context, bytes, count in Exchange.of(context)?.takeHeader(bytes, count) ?? 1 },
-                        body: { context, bytes, count in Exchange.of(context)?.takeBody(bytes, count) ?? 1 },
-                        context: Unmanaged.passUnretained(exchange).toOpaque()
-                    )
-                    return rkt_connection_run(handle, &parameters)
+                    return withOptionalBytes(request.form) { form in
+                        withOptionalBytes(files.authorities) { authorities in
+                            var parameters = rkt_exchange(
+                                url: texts[0],
+                                headers: first,
+                                user_agent: texts[1],
+                                allows_http: settings.allowsHTTP ? 1 : 0,
+                                ignores_certificates: settings.ignoresCertificates ? 1 : 0,
+                                seconds: seconds,
+                                is_direct: request.location.origin.isLoopback ? 1 : 0,
+                                watched: request.reader?.writingEnd ?? -1,
+                                form: form?.baseAddress,
+                                form_size: form?.count ?? 0,
+                                authorities: authorities?.baseAddress,
+                                authorities_size: authorities?.count ?? 0,
+                                certificate: paths[0],
+                                key: paths[1],
+                                header: { Exchange.of($0)?.takeHeader($1, $2) ?? 1 },
+                                body: { Exchange.of($0)?.takeBody($1, $2) ?? 1 },
+                                context: Unmanaged.passUnretained(exchange).toOpaque()
+                            )
+                            return rkt_connection_run(handle, &parameters)
+                        }
+                    }
                 }
             }
         }
@@ -202,4 +217,10 @@ private func withOptionalCStrings<R>(_ texts: [String?], _ body: ([UnsafePointer
     withCStrings(texts.map { $0 ?? "" }) { pointers in
         body(zip(texts, pointers).map { $0 == nil ? nil : $1 })
     }
+}
+
+/// Calls `body` with bytes as C has them; with nil where there are none.
+private func withOptionalBytes<R>(_ bytes: [UInt8]?, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
+    guard let bytes else { return body(nil) }
+    return bytes.withUnsafeBytes { body($0) }
 }

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Diagnostics
+internal import Glibc
 
 /// An `http` or `https` URL as libcurl reads it: what is decided about a host is decided about the one that is asked.
 struct HTTPLocation: Sendable, Hashable, CustomStringConvertible {
@@ -11,6 +12,13 @@ struct HTTPLocation: Sendable, Hashable, CustomStringConvertible {
         let port: String
 
         var isEncrypted: Bool { scheme == "https" }
+
+        /// Whether it is this machine by any name that no resolver has a word in: no proxy is asked for it.
+        var isLoopback: Bool {
+            var address = in_addr()
+            if host == "localhost" || host == "[::1]" { return true }
+            return inet_pton(AF_INET, host, &address) == 1 && UInt32(bigEndian: address.s_addr) >> 24 == 127
+        }
 
         var description: String {
             port == (isEncrypted ? "443" : "80") ? "\(scheme)://\(host)" : "\(scheme)://\(host):\(port)"

@@ -1,7 +1,13 @@
-/// A request for content (`GET`).
+internal import LinuxOS
+
+/// A request for content (`GET`), or with a form (`POST`).
 struct HTTPRequest: Sendable {
     var location: HTTPLocation
     var headers: [(name: String, value: String)] = []
+    /// What is sent (`application/x-www-form-urlencoded`); it goes to this location alone, wherever that leads.
+    var form: [UInt8]?
+    /// Where the answer goes: when nobody reads there any more, nobody wants it.
+    var reader: LocalStream?
 
     init(_ location: HTTPLocation, headers: [(name: String, value: String)] = []) {
         self.location = location

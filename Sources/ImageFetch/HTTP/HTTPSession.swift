@@ -1,5 +1,6 @@
 internal import Diagnostics
 internal import Glibc
+internal import LinuxOS
 
 /// Sends requests until there is an answer: follows redirects, tries again what may come right, and shows credentials to
 /// those alone whom they are for.
@@ -7,7 +8,20 @@ struct HTTPSession: Sendable {
     /// What is shown, and to whom alone.
     struct Authorization: Sendable {
         let origin: HTTPLocation.Origin
-        let value: String
+        /// The headers for a request to a URL there.
+        let headers: @Sendable (HTTPLocation) -> [(name: String, value: String)]
+
+        init(origin: HTTPLocation.Origin, value: String) {
+            self.init(origin: origin) { _ in [("Authorization", value)] }
+        }
+
+        init(
+            origin: HTTPLocation.Origin,
+            headers: @escaping @Sendable (HTTPLocation) -> [(name: String, value: String)]
+        ) {
+            self.origin = origin
+            self.headers = headers
+        }
     }
 
     /// Takes the body of an answer that is none of an error.
@@ -21,14 +35,27 @@ struct HTTPSession: Sendable {
         return Int.random(in: (most / 2)...most)
     }
 
+    /// How often to try.
+    var failureLimit = 5
+
     private static let redirectLimit = 10
-    private static let failureLimit = 5
     /// How many connections the content of one stream may come in.
     private static let pieceLimit = 100
     /// The longest that a server may have this wait, in seconds.
-    private static let waitLimit = 120
+    private static let waitLimit: Int64 = 120
     /// What of the body of an error is read.
     private static let errorLimit = 64 << 10
+
+    /// The same for a server that may be without TLS, or with any certificate.
+    func insecure() throws -> HTTPSession {
+        var settings = client.settings
+        settings.allowsHTTP = true
+        settings.ignoresCertificates = true
+        var copy = HTTPSession(client: try HTTPClient(settings))
+        copy.patience = patience
+        copy.failureLimit = failureLimit
+        return copy
+    }
 
     /// What a server has answered at last.
     struct Answer {
@@ -62,7 +89,7 @@ struct HTTPSession: Sendable {
         var failures = 0
         while true {
             var body: [UInt8] = []
-            let response = try retrying(&failures) {
+            let response = try retrying(&failures, for: request.reader) {
                 body = []
                 return try follow(request, authorization, seconds: Self.documentLimit) { response, piece in
                     guard response.isSuccess else { return try Self.takeError(&body, piece) }
@@ -85,7 +112,8 @@ struct HTTPSession: Sendable {
 
     /// How far the content of a stream has come.
     struct StreamPosition {
-        fileprivate var done: Int64 = 0
+        /// How many bytes have come.
+        fileprivate(set) var done: Int64 = 0
         fileprivate var pieces = 0
     }
 
@@ -97,6 +125,7 @@ struct HTTPSession: Sendable {
     ///   - position: Where to go on; where it has ended afterwards.
     ///   - size: The size in bytes, nil when nobody said.
     ///   - name: What it is, for errors.
+    ///   - begin: Looks at the head of each answer with content, before that.
     ///   - sink: Takes the content.
     /// - Returns: The last answer, which is an error of the server's where not all has come, and the beginning of an error's body.
     /// - Throws: `RktError` with `unavailable` when it cannot be had, `digestMismatch` for more than the size; what `sink` throws.
@@ -106,6 +135,7 @@ struct HTTPSession: Sendable {
         from position: inout StreamPosition,
         size: Int64?,
         name: String,
+        begin: @escaping (HTTPResponse) throws -> Void = { _ in },
         _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void
     ) throws -> Answer {
         var failures = 0
@@ -120,9 +150,10 @@ struct HTTPSession: Sendable {
             var repeated: Int64 = 0
             var last: HTTPResponse?
             var body: [UInt8] = []
-            let response = try retrying(&failures) {
+            let response = try retrying(&failures, for: request.reader) {
                 try follow(request, authorization) { response, piece in
                     guard response.isSuccess else { return try Self.takeError(&body, piece) }
+                    if last == nil { try begin(response) }
                     last = response
                     var piece = piece[...]
                     if start > 0, response.status != 206 {
@@ -155,7 +186,7 @@ struct HTTPSession: Sendable {
             if response.isSuccess, let size, done < size, response.contentLength == nil {
                 // Only the end of the connection has said that this is the end.
                 failures += 1
-                if failures < Self.failureLimit { continue }
+                if failures < failureLimit { continue }
             }
             return Answer(response: response, body: body, isFurther: done > beginning)
         }
@@ -167,20 +198,26 @@ struct HTTPSession: Sendable {
     ///
     /// - Parameters:
     ///   - failures: How many tries have failed.
+    ///   - reader: Where the answer goes.
     ///   - body: The try.
     /// - Returns: The answer; nil to try again.
     /// - Throws: `RktError` when another try is not worth it, and what `body` throws else.
-    private func retrying(_ failures: inout Int, _ body: () throws -> HTTPResponse) throws -> HTTPResponse? {
+    private func retrying(
+        _ failures: inout Int,
+        for reader: LocalStream?,
+        _ body: () throws -> HTTPResponse
+    ) throws -> HTTPResponse? {
         do {
             let response = try body()
             guard [408, 429, 500, 502, 503, 504].contains(response.status) else { return response }
             failures += 1
-            if failures >= Self.failureLimit { return response }
-            pause(max(patience(failures), 1000 * min(response.retryAfter ?? 0, Self.waitLimit)))
+            if failures >= failureLimit { return response }
+            let wanted = RetryAfter.seconds(response, now: Int64(time(nil))) ?? 0
+            try pause(max(patience(failures), 1000 * Int(min(wanted, Self.waitLimit))), reader)
         } catch HTTPClient.Failure.broken(let words) {
             failures += 1
-            if failures >= Self.failureLimit { throw RktError(.unavailable, "\(words) (tried \(failures) times)") }
-            pause(patience(failures))
+            if failures >= failureLimit { throw RktError(.unavailable, "\(words) (tried \(failures) times)") }
+            try pause(patience(failures), reader)
         } catch HTTPClient.Failure.untrusted(let words) {
             throw RktError(.permissionDenied, "\(words) (for a certificate of your own: /etc/rkt/certs.d/HOST/ca.crt)")
         } catch HTTPClient.Failure.noTLS(let words) {
@@ -188,12 +225,22 @@ struct HTTPSession: Sendable {
             throw RktError(.unavailable, words + hint)
         } catch HTTPClient.Failure.impossible(let words) {
             throw RktError(.unavailable, words)
+        } catch is HTTPClient.Unread {
+            throw Self.unread
         }
         return nil
     }
 
-    /// Waits: here it is time itself that matters.
-    private func pause(_ milliseconds: Int) { _ = poll(nil, 0, CInt(clamping: milliseconds)) }
+    /// Waits: here it is time itself that matters, unless nobody wants the answer any more.
+    private func pause(_ milliseconds: Int, _ reader: LocalStream?) throws {
+        guard let reader else {
+            _ = poll(nil, 0, CInt(clamping: milliseconds))
+            return
+        }
+        if reader.isAbandoned(within: milliseconds) { throw Self.unread }
+    }
+
+    private static let unread = RktError(.cancelled, "nobody reads what comes any more")
 
     /// Sends a request, and where a server says that it is elsewhere, there.
     private func follow(
@@ -213,13 +260,17 @@ struct HTTPSession: Sendable {
             }
             var sent = request
             if let authorization, authorization.origin == origin {
-                sent.headers.append(("Authorization", authorization.value))
+                sent.headers += authorization.headers(request.location)
             }
             let response = try client.send(sent, seconds: seconds) { response, piece in
                 if response.isRedirect { throw HTTPClient.Enough() }
                 try receive(response, piece)
             }
             guard response.isRedirect, let target = response.header("location") else { return response }
+            // What is in a form is for whom it was sent to.
+            guard request.form == nil else {
+                throw RktError(.permissionDenied, "\(origin) leads elsewhere, where what was sent to it must not go")
+            }
             let next = try HTTPLocation(target, relativeTo: request.location)
             if origin.isEncrypted, !next.origin.isEncrypted, !client.settings.allowsHTTP {
                 throw RktError(.permissionDenied, "\(origin) leads to \(next.origin), which is not encrypted")
@@ -232,9 +283,6 @@ struct HTTPSession: Sendable {
 
 extension HTTPResponse {
     fileprivate var isRedirect: Bool { [301, 302, 303, 307, 308].contains(status) }
-
-    /// How many seconds to wait (RFC 9110, 10.2.3), if the server says a number of them.
-    fileprivate var retryAfter: Int? { header("retry-after").flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil } }
 
     /// Whether the part that comes begins there (`Content-Range: bytes FIRST-LAST/SIZE`).
     fileprivate func begins(at offset: Int64) -> Bool {

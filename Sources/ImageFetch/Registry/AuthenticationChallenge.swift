@@ -1,18 +1,18 @@
 /// One of the ways in which a server asks for credentials (`WWW-Authenticate`, RFC 9110, 11.6.1).
-struct AuthenticationChallenge: Sendable, Equatable {
+package struct AuthenticationChallenge: Sendable, Equatable {
     /// In lower case: `basic`, `bearer`.
-    let scheme: String
+    package let scheme: String
     /// The names in lower case.
-    let parameters: [String: String]
+    package let parameters: [String: String]
 
     /// The most challenges and parameters that are looked at.
-    private static let limit = 64
+    package static let limit = 64
 
     /// Reads the value of a header. What cannot be understood ends the list.
     ///
     /// - Parameter header: The value.
     /// - Returns: The challenges in their order.
-    static func parse(_ header: String) -> [AuthenticationChallenge] {
+    package static func parse(_ header: String) -> [AuthenticationChallenge] {
         var scanner = Scanner(header)
         var challenges: [AuthenticationChallenge] = []
         while challenges.count < limit {

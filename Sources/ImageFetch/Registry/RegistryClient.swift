@@ -1,6 +1,7 @@
 internal import Diagnostics
 internal import FoundationEssentials
 internal import ImageStore
+internal import LinuxOS
 internal import Manifests
 internal import Synchronization
 
@@ -11,7 +12,10 @@ final class RegistryClient: Sendable {
     /// The registry's name, as the reference has it.
     private let host: String
     private let credentials: any CredentialSource
+    private let tokenServers: [RegistryHost]
     private let state = Mutex(State())
+    /// What is for this registry, once it was looked up: a helper is asked once, whatever many threads want.
+    private let found = Mutex<Credential??>(nil)
 
     private struct State {
         var base: HTTPLocation?
@@ -19,13 +23,27 @@ final class RegistryClient: Sendable {
         var authorization: HTTPSession.Authorization?
     }
 
+    /// Whether credentials may be shown in clear to another host than this one: whoever is on the way can make it seem that a
+    /// registry has no TLS.
+    private let isInsecure: Bool
+
     /// - Parameters:
     ///   - reference: The repository, in its registry.
     ///   - session: Sends the requests.
     ///   - credentials: What to show to the registry.
-    init(_ reference: DockerReference, session: HTTPSession, credentials: any CredentialSource) {
+    ///   - tokenServers: What else may be shown its credentials.
+    ///   - isInsecure: Whether the configuration says that this registry has no TLS.
+    init(
+        _ reference: DockerReference,
+        session: HTTPSession,
+        credentials: any CredentialSource,
+        tokenServers: [RegistryHost] = [],
+        isInsecure: Bool = false
+    ) {
+        self.isInsecure = isInsecure
         self.session = session
         self.credentials = credentials
+        self.tokenServers = tokenServers
         host = reference.registry
         repository = reference.repository
     }
@@ -77,19 +95,23 @@ final class RegistryClient: Sendable {
     ///   - digest: Its digest.
     ///   - size: Its size in bytes.
     ///   - name: What it is, for errors.
+    ///   - position: Where to go on, and afterwards how far it has come.
+    ///   - reader: Where the content goes.
     ///   - sink: Takes the content, which is not verified.
     /// - Throws: `RktError` as ``manifest(_:limit:name:)``, and what `sink` throws.
     func blob(
         _ digest: Digest,
         size: Int64?,
         name: String,
+        from position: inout HTTPSession.StreamPosition,
+        for reader: LocalStream? = nil,
         _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        var position = HTTPSession.StreamPosition()
         let found = try answer { base, authorization in
-            let location = try HTTPLocation("\(repository)/blobs/\(digest)", relativeTo: base)
+            var request = HTTPRequest(try HTTPLocation("\(repository)/blobs/\(digest)", relativeTo: base))
+            request.reader = reader
             return try session.stream(
-                HTTPRequest(location),
+                request,
                 authorization,
                 from: &position,
                 size: size,
@@ -99,6 +121,45 @@ final class RegistryClient: Sendable {
         }
         try check(found.response, found.body, name)
     }
+
+    /// The lists of what refers to a manifest (OCI distribution specification 1.1), one a page.
+    ///
+    /// - Parameters:
+    ///   - digest: The manifest's digest.
+    ///   - limit: The most bytes of a page.
+    ///   - name: What they are, for errors.
+    /// - Returns: The lists as they came, not verified.
+    /// - Throws: `RktError` as ``manifest(_:limit:name:)``.
+    func referrerLists(_ digest: Digest, limit: Int, name: String) throws -> [[UInt8]] {
+        if let lists = try referrers(digest, limit: limit, name: name) { return lists }
+        // Where the registry does not keep the list itself, tools do, at a tag.
+        do {
+            return [try manifest("\(digest.algorithm.rawValue)-\(digest.hex)", limit: limit, name: name).bytes]
+        } catch let error as RktError where error.code == .notFound {
+            return []
+        }
+    }
+
+    /// The same; nil when the registry has no such thing.
+    private func referrers(_ digest: Digest, limit: Int, name: String) throws -> [[UInt8]]? {
+        var pages: [[UInt8]] = []
+        var next: (path: String, from: HTTPLocation?)? = ("\(repository)/referrers/\(digest)", nil)
+        while let (path, from) = next, pages.count < Self.pageLimit {
+            let found = try answer { base, authorization in
+                let location = try HTTPLocation(path, relativeTo: from ?? base)
+                let request = HTTPRequest(location, headers: [("Accept", OCI.MediaType.index)])
+                return try session.document(request, authorization, limit: limit, name: name)
+            }
+            // Those that do not know the question say so in several ways.
+            if pages.isEmpty, [400, 404, 405, 406, 501].contains(found.response.status) { return nil }
+            try check(found.response, found.body, name)
+            pages.append(found.body)
+            next = found.response.nextPage.map { ($0, found.response.location) }
+        }
+        return pages
+    }
+
+    private static let pageLimit = 8
 
     // MARK: Access
 
@@ -143,16 +204,40 @@ final class RegistryClient: Sendable {
 
     private func authorize(_ response: HTTPResponse, _ base: HTTPLocation) throws -> HTTPSession.Authorization? {
         let challenges = response.headers("www-authenticate").flatMap(AuthenticationChallenge.parse)
-        let credential = try credentials.credential(for: host, repository: repository)
+        let isSafe = base.origin.isEncrypted || base.origin.isLoopback || isInsecure
+        let credential = isSafe ? try credential() : nil
         if let challenge = challenges.first(where: { $0.scheme == "bearer" }) {
-            let token = try RegistryToken(challenge, base: base, host: host, repository: repository)
+            if case .registryToken(let token) = credential {
+                return HTTPSession.Authorization(origin: base.origin, value: "Bearer \(token)")
+            }
+            let token = try RegistryToken(
+                challenge,
+                base: base,
+                host: host,
+                repository: repository,
+                servers: tokenServers
+            )
             return HTTPSession.Authorization(
                 origin: base.origin,
                 value: "Bearer \(try token.get(session, credential))"
             )
         }
-        guard challenges.contains(where: { $0.scheme == "basic" }), let credential else { return nil }
-        return HTTPSession.Authorization(origin: base.origin, value: credential.authorization)
+        guard challenges.contains(where: { $0.scheme == "basic" }), let shown = credential?.authorization else {
+            return nil
+        }
+        return HTTPSession.Authorization(origin: base.origin, value: shown)
+    }
+
+    private func credential() throws -> Credential? {
+        try found.withLock { found in
+            if let known = found { return known }
+            let credential = try credentials.credential(for: host, repository: repository)
+            if case .registryToken(let token) = credential, !token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
+                throw RktError(.invalidData, "the registrytoken for \(host) is none that could be shown")
+            }
+            found = .some(credential)
+            return credential
+        }
     }
 
     private func check(_ response: HTTPResponse, _ body: [UInt8], _ name: String) throws {
@@ -169,6 +254,15 @@ final class RegistryClient: Sendable {
         case 429: throw RktError(.unavailable, "\(name): \(who) has had too many requests from you\(reason)")
         default: throw RktError(.unavailable, "\(name): \(who) answers with status \(response.status)\(reason)")
         }
+    }
+}
+
+extension HTTPResponse {
+    /// Where a list goes on (`Link: <URL>; rel="next"`, RFC 8288).
+    fileprivate var nextPage: String? {
+        guard let link = header("link"), link.hasPrefix("<"), let end = link.firstIndex(of: ">") else { return nil }
+        let relation = link[end...].dropFirst().filter { $0 != " " && $0 != "\"" }
+        return relation.hasPrefix(";rel=next") ? String(link[..<end].dropFirst()) : nil
     }
 }
 

@@ -4,9 +4,10 @@ public import Manifests
 
 /// Fills the store from registries.
 public struct RegistryFetcher: Sendable {
-    private let store: ImageStore
+    let store: ImageStore
     private let session: HTTPSession
     private let credentials: any CredentialSource
+    private let keys: any SigstoreKeySource
 
     /// Makes a fetcher.
     ///
@@ -14,19 +15,28 @@ public struct RegistryFetcher: Sendable {
     ///   - store: Where images go.
     ///   - settings: What the user allows and has configured for all requests.
     ///   - credentials: What to show to registries.
+    ///   - keys: Who may sign images.
     /// - Throws: `RktError` with `missingDependency` when libcurl is not there.
     public init(
         store: ImageStore,
         settings: HTTPSettings,
-        credentials: any CredentialSource = NoCredentials()
+        credentials: any CredentialSource = NoCredentials(),
+        keys: any SigstoreKeySource = NoSigstoreKeys()
     ) throws {
-        self.init(store: store, session: HTTPSession(client: try HTTPClient(settings)), credentials: credentials)
+        let session = HTTPSession(client: try HTTPClient(settings))
+        self.init(store: store, session: session, credentials: credentials, keys: keys)
     }
 
-    init(store: ImageStore, session: HTTPSession, credentials: any CredentialSource) {
+    init(
+        store: ImageStore,
+        session: HTTPSession,
+        credentials: any CredentialSource,
+        keys: any SigstoreKeySource = NoSigstoreKeys()
+    ) {
         self.store = store
         self.session = session
         self.credentials = credentials
+        self.keys = keys
     }
 
     /// Fetches an image into the store.
@@ -44,9 +54,15 @@ public struct RegistryFetcher: Sendable {
     ) throws -> ImageRecord {
         let name = "docker://\(reference)"
         return try withContext("cannot fetch image \(name)") {
-            let client = RegistryClient(reference, session: session, credentials: credentials)
+            let client = try sources(of: reference)
             let top = try self.top(of: reference, client, name: name)
-            let verification = try verify(reference, top.descriptor.digest, options)
+            let trust = RegistryTrust(reference: reference, keys: keys, client: client)
+            let verification = try trust.verify(top.bytes, top.descriptor, options)
+            // Whoever is fetching the same has it on record when this goes on.
+            let claim = try store.claim(.image, top.descriptor.digest, from: reference.registry) {
+                progress?("\(name): \(FetchContext.waiting)", 0, nil)
+            }
+            defer { withExtendedLifetime(claim) {} }
             let layers = progress.map { ImageProgress(name, $0) }
             let context = FetchContext(
                 work: try store.beginImport(unpack: options.unpack, progress: layers?.sink),
@@ -58,7 +74,14 @@ public struct RegistryFetcher: Sendable {
                 layers: layers,
                 sources: reference.sources(top.descriptor.digest, isVerified: verification.isVerified)
             )
-            let content = RegistryContent(client: client, name: name, limit: store.limits.manifestBytes)
+            let downloads = DownloadGroup()
+            defer { downloads.end() }
+            let content = RegistryContent(
+                client: client,
+                downloads: downloads,
+                name: name,
+                limit: store.limits.manifestBytes
+            )
             return try OCIImporter(context, content).run(
                 top.bytes,
                 top.descriptor,
@@ -67,10 +90,41 @@ public struct RegistryFetcher: Sendable {
         }
     }
 
+    /// What is configured for registries.
+    public var rules = RegistryRules()
+    /// Hears what only somebody who looks for a fault wants to know.
+    public var note: @Sendable (String) -> Void = { _ in }
+
+    /// Where a reference may be had, by the configuration.
+    func sources(of reference: DockerReference) throws -> RegistrySources {
+        let endpoints = try rules.endpoints(for: reference)
+        let insecure = try endpoints.contains(where: \.isInsecure) ? session.insecure() : session
+        return RegistrySources(
+            endpoints.map { endpoint in
+                var session = endpoint.isInsecure ? insecure : session
+                // Somebody else may have it: that is quicker than to wait.
+                if endpoint.isMirror { session.failureLimit = 2 }
+                return RegistrySources.Source(
+                    client: RegistryClient(
+                        endpoint.reference,
+                        session: session,
+                        credentials: credentials,
+                        tokenServers: endpoint.tokenServers,
+                        isInsecure: endpoint.isInsecure
+                    ),
+                    name: endpoint.reference.registry,
+                    isMirror: endpoint.isMirror,
+                    onlyByDigest: endpoint.onlyByDigest
+                )
+            },
+            note: note
+        )
+    }
+
     /// What a reference leads to, verified as far as the reference says what it is.
     private func top(
         of reference: DockerReference,
-        _ client: RegistryClient,
+        _ client: RegistrySources,
         name: String
     ) throws -> (bytes: [UInt8], descriptor: OCI.Descriptor) {
         let wanted = reference.digest?.description ?? reference.tag ?? "latest"
@@ -87,29 +141,12 @@ public struct RegistryFetcher: Sendable {
             OCI.Descriptor(mediaType: document.mediaType, digest: digest, size: Int64(bytes.count))
         )
     }
-
-    private func verify(
-        _ reference: DockerReference,
-        _ digest: Digest,
-        _ options: FetchOptions
-    ) throws -> ImageRecord.Verification {
-        if reference.digest != nil {
-            return ImageRecord.Verification(isVerified: true, detail: "pinned by digest")
-        }
-        if options.insecureImage {
-            return ImageRecord.Verification(isVerified: false, detail: "insecure-options=image")
-        }
-        let pinned = "docker://\(reference.registry)/\(reference.repository)@\(digest)"
-        throw RktError(
-            .permissionDenied,
-            "nobody you trust has signed it (pin what it is now: \(pinned); or try --insecure-options=image)"
-        )
-    }
 }
 
 /// The parts of an image in a registry.
 private struct RegistryContent: OCIContent {
-    let client: RegistryClient
+    let client: RegistrySources
+    let downloads: DownloadGroup
     let name: String
     let limit: Int
 
@@ -122,10 +159,12 @@ private struct RegistryContent: OCIContent {
 
     func layer(_ descriptor: OCI.Descriptor) throws -> BlobSource {
         let title = "layer \(descriptor.digest) of \(name)"
-        return try BlobDownload.start(name: title) { sink in
-            try client.blob(descriptor.digest, size: descriptor.size, name: title, sink)
+        return try BlobDownload.start(name: title, in: downloads) { stream, sink in
+            try client.blob(descriptor.digest, size: descriptor.size, name: title, for: stream, sink)
         }
     }
+
+    func isWorthAnotherTry(of layer: OCI.Descriptor) -> Bool { client.isWorthAnotherTry(of: layer.digest) }
 }
 
 extension DockerReference {
@@ -144,7 +183,7 @@ extension DockerReference {
 
 extension OCI.Document {
     /// The type that the document itself says, or its shape does.
-    fileprivate var mediaType: String {
+    var mediaType: String {
         switch self {
         case .index(let index): index.mediaType ?? OCI.MediaType.index
         case .manifest(let manifest): manifest.mediaType ?? OCI.MediaType.manifest

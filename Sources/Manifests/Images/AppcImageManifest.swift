@@ -138,8 +138,11 @@ public struct AppcImageManifest: Sendable, Hashable, Codable {
             }
     }
 
-    /// `YYYY-MM-DDTHH:MM:SS[.FRACTION](Z|+HH:MM|-HH:MM)`.
-    private static func isTimestamp(_ text: String) -> Bool {
+    /// Whether a text is `YYYY-MM-DDTHH:MM:SS[.FRACTION](Z|+HH:MM|-HH:MM)`.
+    ///
+    /// - Parameter text: The text.
+    /// - Returns: Whether it is.
+    public static func isTimestamp(_ text: String) -> Bool {
         let bytes = [UInt8](text.utf8)
         func matches(_ pattern: String, at start: Int) -> Bool {
             let pattern = [UInt8](pattern.utf8)

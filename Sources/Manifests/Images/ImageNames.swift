@@ -4,7 +4,7 @@ internal import Diagnostics
 public struct AppcImageName: Sendable, Hashable, CustomStringConvertible {
     /// The image's name.
     public let name: ACIdentifier
-    /// The labels, each name once, `version` among them.
+    /// The labels, each name once, `version` first.
     public let labels: [NameValue]
 
     /// Takes the parts.
@@ -25,12 +25,12 @@ public struct AppcImageName: Sendable, Hashable, CustomStringConvertible {
             }
         }
         self.name = name
-        self.labels = labels
+        self.labels = labels.filter { $0.name == "version" } + labels.filter { $0.name != "version" }
     }
 
     /// Parses the text form.
     ///
-    /// - Parameter text: `NAME[:VERSION][,LABEL=VALUE…]`.
+    /// - Parameter text: `NAME[:VERSION][,LABEL=VALUE…]`; a value's commas and the like are written as `%2C`.
     /// - Throws: ``RktError`` with `invalidArgument`.
     public init(_ text: String) throws {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
@@ -40,7 +40,7 @@ public struct AppcImageName: Sendable, Hashable, CustomStringConvertible {
             guard !head[1].isEmpty, !head[1].contains(":") else {
                 throw RktError(.invalidArgument, "invalid image name \(text.debugDescription): write NAME[:VERSION]")
             }
-            labels.append(NameValue(name: "version", value: String(head[1])))
+            labels.append(NameValue(name: "version", value: try ImageReference.percentDecoded(String(head[1]))))
         }
         for part in parts.dropFirst() {
             let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -50,7 +50,8 @@ public struct AppcImageName: Sendable, Hashable, CustomStringConvertible {
                     "invalid image name \(text.debugDescription): write LABEL=VALUE after commas"
                 )
             }
-            labels.append(NameValue(name: String(sides[0]), value: String(sides[1])))
+            let value = try ImageReference.percentDecoded(String(sides[1]))
+            labels.append(NameValue(name: String(sides[0]), value: value))
         }
         let name = try withContext("invalid image name \(text.debugDescription)") { try ACIdentifier(String(head[0])) }
         try self.init(name: name, labels: labels)
@@ -66,8 +67,24 @@ public struct AppcImageName: Sendable, Hashable, CustomStringConvertible {
 
     /// The text form.
     public var description: String {
-        let version = label("version").map { ":\($0)" } ?? ""
-        return "\(name)\(version)" + labels.filter { $0.name != "version" }.map { ",\($0.name)=\($0.value)" }.joined()
+        let version = labels.first.flatMap { $0.name == "version" && !$0.value.isEmpty ? $0.value : nil }
+        let others = version == nil ? labels[...] : labels.dropFirst()
+        return "\(name)" + (version.map { ":\(Self.escaped($0))" } ?? "")
+            + others.map { ",\($0.name)=\(Self.escaped($0.value))" }.joined()
+    }
+
+    /// What would end a value, or begin an escape, written as one.
+    private static func escaped(_ value: String) -> String {
+        var bytes: [UInt8] = []
+        for byte in value.utf8 {
+            switch byte {
+            case UInt8(ascii: ","): bytes += Array("%2C".utf8)
+            case UInt8(ascii: ":"): bytes += Array("%3A".utf8)
+            case UInt8(ascii: "%"): bytes += Array("%25".utf8)
+            default: bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -129,7 +129,7 @@ public enum ImageReference: Sendable, Hashable {
         return text[..<colon].lowercased()
     }
 
-    private static func percentDecoded(_ text: String) throws -> String {
+    static func percentDecoded(_ text: String) throws -> String {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
         while let byte = rest.popFirst() {

@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Manifests
 
 /// Which stage1 is to run a pod, as flags or the configuration say it.
 public enum Stage1Choice: Sendable, Equatable {
@@ -17,7 +18,9 @@ public enum Stage1Choice: Sendable, Equatable {
         case file(String)
         /// In a file of the directory of stage1 images.
         case sibling(String)
-        /// As the configuration says: in the store by its name, else in a file.
+        /// At a URL of scheme http, https or docker.
+        case remote(String)
+        /// As the configuration says: in the store by its name, else in a file or at a URL.
         case configured(name: String?, location: String?)
 
         /// It, for errors.
@@ -26,6 +29,7 @@ public enum Stage1Choice: Sendable, Equatable {
             case .name(let text): "\(text.debugDescription) from the store"
             case .id(let text): "with ID \(text.debugDescription)"
             case .file(let path): path
+            case .remote(let url): url
             case .sibling(let name): "\(name.debugDescription) of rkt's stage1-images"
             case .configured(let name?, let location?): "\(name.debugDescription) or \(location) of the configuration"
             case .configured(let name?, nil): "\(name.debugDescription) of the configuration"
@@ -42,7 +46,7 @@ public enum Stage1Choice: Sendable, Equatable {
     /// - Parameters:
     ///   - flag: The flag's name.
     ///   - value: Its value.
-    /// - Throws: ``RktError`` with `invalidArgument`, or `unsupported` for locations that cannot be reached yet.
+    /// - Throws: ``RktError`` with `invalidArgument`.
     public init(flag: String, _ value: String) throws {
         guard !value.isEmpty else { throw RktError(.invalidArgument, "it must not be empty") }
         guard value.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
@@ -52,7 +56,9 @@ public enum Stage1Choice: Sendable, Equatable {
         case "stage1-path": self = .image(.file(value))
         case "stage1-hash": self = .image(.id(value))
         case "stage1-from-dir": self = .image(.sibling(value))
-        case "stage1-url": self = .image(.file(try Self.path(ofURL: value)))
+        case "stage1-url":
+            let place = try Self.place(ofURL: value)
+            self = .image(place.hasPrefix("/") ? .file(place) : .remote(place))
         default: self = Self.builtIn(named: value).map { .builtIn($0) } ?? .image(.name(value))
         }
     }
@@ -70,21 +76,22 @@ public enum Stage1Choice: Sendable, Equatable {
         }
     }
 
-    /// The path that a URL means.
+    /// The place that a URL means.
     ///
     /// - Parameter url: The URL.
-    /// - Returns: An absolute path.
-    /// - Throws: ``RktError`` with `unsupported` for what is not on this machine, `invalidArgument` for what is no URL.
-    static func path(ofURL url: String) throws -> String {
+    /// - Returns: An absolute path, of what is on this machine; else the URL.
+    /// - Throws: ``RktError`` with `invalidArgument` for what is no URL, or none of an image.
+    static func place(ofURL url: String) throws -> String {
         guard let colon = url.range(of: "://") else {
-            throw RktError(.invalidArgument, "it must be a URL: file://PATH")
+            throw RktError(.invalidArgument, "it must be a URL: file://PATH, https://HOST/NAME.aci or docker://NAME")
         }
         let scheme = url[..<colon.lowerBound].lowercased()
         guard scheme == "file" else {
             guard ["http", "https", "docker"].contains(scheme) else {
                 throw RktError(.invalidArgument, "its scheme must be file, http, https or docker")
             }
-            throw RktError(.unsupported, "stage1 images from \(scheme):// are not supported yet: use file://PATH")
+            _ = try ImageReference(url, acceptsID: false) { _ in false }
+            return url
         }
         var path = url[colon.upperBound...]
         if path.hasPrefix("localhost/") { path = path.dropFirst("localhost".count) }

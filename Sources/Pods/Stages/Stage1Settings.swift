@@ -50,13 +50,10 @@ public struct Stage1Settings: Sendable, Equatable {
         RktError(.invalidData, "another file of the same directory gives a \(field) too")
     }
 
-    /// Locations that cannot be reached yet are right all the same.
     private static func check(location: String) throws {
         if location.hasPrefix("/") { return }
         do {
-            _ = try Stage1Choice.path(ofURL: location)
-        } catch let error as RktError where error.code == .unsupported {
-            return
+            _ = try Stage1Choice.place(ofURL: location)
         } catch {
             throw RktError(
                 .invalidData,
@@ -69,13 +66,13 @@ public struct Stage1Settings: Sendable, Equatable {
     /// The stage1 they choose; nil when they choose none.
     ///
     /// - Returns: The choice.
-    /// - Throws: ``RktError`` with `unsupported` for a location that cannot be reached yet.
+    /// - Throws: ``RktError`` with `invalidArgument` for a location that can be none.
     public func choice() throws -> Stage1Choice? {
         if let name, let own = Stage1Choice.builtIn(named: name) { return .builtIn(own) }
         guard name != nil || location != nil else { return nil }
         let image = name.map { "\($0)\(version.map { ":\($0)" } ?? "")" }
-        let path = try location.map { $0.hasPrefix("/") ? $0 : try Stage1Choice.path(ofURL: $0) }
-        return .image(.configured(name: image, location: path))
+        let place = try location.map { $0.hasPrefix("/") ? $0 : try Stage1Choice.place(ofURL: $0) }
+        return .image(.configured(name: image, location: place))
     }
 
     private struct Document: Decodable {

@@ -117,7 +117,7 @@ enum RunFlags {
         stage1("stage1-path", help: "What runs the pod: an image, a file"),
         stage1("stage1-hash", help: "What runs the pod: an image of the store, by its id"),
         stage1("stage1-from-dir", help: "What runs the pod: an image, a file of rkt's stage1-images"),
-        stage1("stage1-url", help: "What runs the pod: an image, a file:// URL"),
+        stage1("stage1-url", help: "What runs the pod: an image at a URL: file, https or docker"),
         FlagSpecification("private-users", .pod, .bool, help: "Give the pod users of its own (stage1 nspawn)"),
         FlagSpecification("journal", .pod, help: "Where apps log: host or namespace (one for the pod)") {
             try FlagValue.check($0, isOneOf: ["host", "namespace"])

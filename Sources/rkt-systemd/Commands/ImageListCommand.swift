@@ -9,10 +9,16 @@ struct ImageListCommand: ParsableCommand {
     @OptionGroup(title: "Global options")
     var global: GlobalOptions
 
-    @Option(help: ArgumentHelp("The columns: id, name, size, importtime, lastused.", valueName: "list"))
-    var fields = "id,name,size,importtime,lastused"
+    @Option(
+        help: ArgumentHelp(
+            "The columns: id, name, size, importtime, lastused, verification, signers, checked, origin (default: the "
+                + "first five; with --full all).",
+            valueName: "list"
+        )
+    )
+    var fields: String?
 
-    @Option(help: ArgumentHelp("Sort by name, importtime, lastused or size.", valueName: "list"))
+    @Option(help: ArgumentHelp("Sort by these columns.", valueName: "list"))
     var sort = "importtime"
 
     @Option(help: "Sort asc(ending) or desc(ending).")
@@ -21,7 +27,7 @@ struct ImageListCommand: ParsableCommand {
     @Flag(help: "Print no line of titles.")
     var noLegend = false
 
-    @Flag(help: "Print whole ids, bytes and exact times.")
+    @Flag(help: "Print whole ids, bytes and exact times, and who vouches for each image.")
     var full = false
 
     @Option(help: ArgumentHelp("Print json or json-pretty instead of a table.", valueName: "format"))
@@ -32,7 +38,7 @@ struct ImageListCommand: ParsableCommand {
     }
 
     func run() throws {
-        let columns = try ImageColumn.list(fields, option: "--fields")
+        let columns = try fields.map { try ImageColumn.list($0, option: "--fields") } ?? ImageColumn.usual(full: full)
         let keys = try ImageColumn.list(sort, option: "--sort")
         let store = try global.data().store()
         var rows = try store.list().map { try ImageRow($0, in: store) }
@@ -52,7 +58,10 @@ struct ImageListCommand: ParsableCommand {
 
 /// A column of the list.
 enum ImageColumn: String, CaseIterable {
-    case id, name, size, importtime, lastused
+    case id, name, size, importtime, lastused, verification, signers, checked, origin
+
+    /// The columns that are shown when nobody says which.
+    static func usual(full: Bool) -> [ImageColumn] { full ? allCases : [.id, .name, .size, .importtime, .lastused] }
 
     var title: String {
         switch self {
@@ -81,6 +90,10 @@ enum ImageColumn: String, CaseIterable {
         case .size: return full ? "\(row.size)" : HumanSize.iec(UInt64(max(row.size, 0)))
         case .importtime: return time(row.importTime)
         case .lastused: return time(row.lastUsedTime)
+        case .verification: return row.verification.detail
+        case .signers: return (row.verification.signers ?? []).joined(separator: ",")
+        case .checked: return row.verification.checkedTime.map(time) ?? ""
+        case .origin: return row.verification.origin ?? ""
         }
     }
 
@@ -91,6 +104,8 @@ enum ImageColumn: String, CaseIterable {
         case .size: left.size < right.size
         case .importtime: left.importTime < right.importTime
         case .lastused: left.lastUsedTime < right.lastUsedTime
+        case .checked: left.verification.checkedTime ?? 0 < right.verification.checkedTime ?? 0
+        case .verification, .signers, .origin: text(left, full: true, now: 0) < text(right, full: true, now: 0)
         }
     }
 }
@@ -102,12 +117,29 @@ struct ImageRow: Encodable {
     let importTime: Int64
     let lastUsedTime: Int64
     let size: Int64
+    let verification: Verification
 
     enum CodingKeys: String, CodingKey {
         case id, name
         case importTime = "import_time"
         case lastUsedTime = "last_used_time"
-        case size
+        case size, verification
+    }
+
+    /// What was verified, by which keys, when, and where it came from.
+    struct Verification: Encodable {
+        let isVerified: Bool
+        let detail: String
+        let signers: [String]?
+        let checkedTime: Int64?
+        let origin: String?
+
+        enum CodingKeys: String, CodingKey {
+            case isVerified = "verified"
+            case detail, signers
+            case checkedTime = "checked_time"
+            case origin
+        }
     }
 
     init(_ record: ImageRecord, in store: ImageStore) throws {
@@ -117,5 +149,12 @@ struct ImageRow: Encodable {
         lastUsedTime = try store.lastUsed(record)
         // Unpacked layers are root's alone; others see the size of what was fetched.
         size = (try? store.sizeOnDisk(of: record)) ?? record.size
+        verification = Verification(
+            isVerified: record.verification.isVerified,
+            detail: record.verification.detail,
+            signers: record.verification.signers,
+            checkedTime: record.verification.checkedAt,
+            origin: record.verification.origin
+        )
     }
 }

@@ -191,3 +191,6 @@ public func extendedAttribute(_ name: String, _ path: String) -> [UInt8]? {
     let count = rkt_lgetxattr(path, name, &value, value.count)
     return count < 0 ? nil : [UInt8](value[..<count])
 }
+
+/// The directory `Tests` of the source tree.
+public let testDirectory = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
