@@ -293,8 +293,10 @@ case_flags() {
     app one 'exit 4'
     id=$(RKT fetch --full "$STAGE1_FILE" 2>/dev/null)
     expect_status 4 rkt run --stage1-hash="${id:0:20}" "${APP[@]}"
-    expect_status 4 rkt run --stage1-name=example.com/stage1:1.0.6 "${APP[@]}"
-    expect_status 4 rkt run --stage1-name=example.com/stage1 "${APP[@]}"
+    expect_status 4 RKT run --stage1-name=example.com/stage1:1.0.6 "${APP[@]}"
+    expect_status 4 RKT run --stage1-name=example.com/stage1 "${APP[@]}"
+    # Any image can call itself so: nobody has vouched for this one.
+    refused '--insecure-options=image' rkt run --stage1-name=example.com/stage1 "${APP[@]}"
     mkdir "$WORK/a b"
     cp "$STAGE1_FILE" "$WORK/a b/stage1.aci"
     expect_status 4 RKT run --stage1-url="file://$WORK/a%20b/stage1.aci" "${APP[@]}"

@@ -171,7 +171,11 @@ public struct ImageAccess: Sendable {
             return try own(text)
         case .name(let text):
             if let found = try stored(text) { return found }
-            throw RktError(.notFound, "it is none of units, fly and nspawn, and there is no such image in the store")
+            throw RktError(
+                .notFound,
+                "it is none of units, fly and nspawn, and there is no such image in the store that somebody has vouched for "
+                    + "(--insecure-options=image takes any of that name)"
+            )
         case .file(let path): return try stage1File(path, trusted: trusted)
         case .sibling(let name): return try stage1File("\(directory)/\(name)", trusted: trusted)
         case .remote(let url): return try stage1(from: url)
