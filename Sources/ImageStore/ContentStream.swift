@@ -32,6 +32,17 @@ package enum Compression: CInt, Sendable {
     }
 }
 
+extension RktError {
+    /// Content that is not what its digest says.
+    static func wrongDigest(
+        of name: String,
+        _ found: Manifests.Digest,
+        not promised: Manifests.Digest
+    ) -> RktError {
+        RktError(.digestMismatch, "\(name) has the digest \(found), not \(promised)")
+    }
+}
+
 /// One pass over a file: reads it, hashes it, copies it if asked to, decompresses it, hashes that, and hands it on.
 ///
 /// The whole file is read, also what follows the end of the compressed stream: the digest is that of the file.
@@ -56,6 +67,7 @@ package final class ContentStream {
     private let limits: ImageLimits
     private let progress: ProgressSink?
     private let total: Int64?
+    private let expected: Manifests.Digest?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
     private let algorithms: (file: Manifests.Digest.Algorithm, content: [Manifests.Digest.Algorithm])
     private var hash: ContentHash
@@ -74,6 +86,8 @@ package final class ContentStream {
     ///   - algorithms: The hash functions for the file and for the decompressed stream.
     ///   - limits: The limits.
     ///   - total: The size to be expected, for progress.
+    ///   - expected: The digest that the file should have: when it cannot be decompressed, that it is another file is
+    ///     the reason to give.
     ///   - progress: Hears how far it is.
     package init(
         source: borrowing OwnedFD,
@@ -82,6 +96,7 @@ package final class ContentStream {
         algorithms: (file: Manifests.Digest.Algorithm, content: [Manifests.Digest.Algorithm]),
         limits: ImageLimits,
         total: Int64? = nil,
+        expected: Manifests.Digest? = nil,
         progress: ProgressSink? = nil
     ) {
         self.source = source.rawValue
@@ -89,6 +104,7 @@ package final class ContentStream {
         self.name = name
         self.limits = limits
         self.total = total
+        self.expected = expected
         self.progress = progress
         self.algorithms = algorithms
         hash = ContentHash(algorithms.file)
@@ -128,16 +144,11 @@ package final class ContentStream {
         while true {
             let count = rkt_decoder_next(decoder, &bytes)
             if let failure { throw failure }
-            guard count >= 0 else {
-                throw RktError(.invalidData, "\(name) is damaged: \(String(cString: rkt_decoder_error(decoder)))")
-            }
+            guard count >= 0 else { throw try damage(String(cString: rkt_decoder_error(decoder))) }
             if count == 0 { break }
             try take(UnsafeRawBufferPointer(start: bytes, count: count), sink)
         }
-        // What follows the compressed stream belongs to the file.
-        while next(&bytes) > 0 {}
-        if let failure { throw failure }
-        let digest = try hash.finish()
+        let digest = try digestOfAll()
         return Result(
             size: size,
             digest: digest,
@@ -146,6 +157,23 @@ package final class ContentStream {
                 ? algorithms.content.map { _ in digest } : try contentHashes.map { try $0.finish() },
             endsWithZeros: zeros >= 512
         )
+    }
+
+    /// The file's digest, once what follows the compressed stream is read too: it belongs to the file.
+    private func digestOfAll() throws -> Manifests.Digest {
+        var bytes: UnsafeRawPointer?
+        while next(&bytes) > 0 {}
+        if let failure { throw failure }
+        return try hash.finish()
+    }
+
+    /// Why a file cannot be decompressed: first of all, that it is not the one it should be.
+    private func damage(_ reason: String) throws -> RktError {
+        if let expected {
+            let digest = try digestOfAll()
+            if digest != expected { return .wrongDigest(of: name, digest, not: expected) }
+        }
+        return RktError(.invalidData, "\(name) is damaged: \(reason)")
     }
 
     private func take(_ piece: UnsafeRawBufferPointer, _ sink: ((UnsafeRawBufferPointer) throws -> Void)?) throws {

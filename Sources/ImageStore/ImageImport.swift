@@ -219,6 +219,7 @@ package final class ImageImport: Sendable {
             algorithms: (promise.digest?.algorithm ?? .sha256, [promise.diffID.algorithm]),
             limits: store.limits,
             total: promise.size,
+            expected: promise.digest,
             progress: progress
         )
         let result: ContentStream.Result
@@ -264,7 +265,7 @@ package final class ImageImport: Sendable {
             )
         }
         if let digest = promise.digest, digest != result.digest {
-            throw RktError(.digestMismatch, "\(promise.name) has the digest \(result.digest), not \(digest)")
+            throw RktError.wrongDigest(of: promise.name, result.digest, not: digest)
         }
         guard result.contentDigests == [promise.diffID] else {
             let found = result.contentDigests.map(\.description).joined()

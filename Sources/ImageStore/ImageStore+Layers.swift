@@ -72,6 +72,7 @@ extension ImageStore {
                 algorithms: (layer.blob.algorithm, [layer.diffID.algorithm]),
                 limits: limits,
                 total: layer.size,
+                expected: layer.blob,
                 progress: progress
             )
             let isAppc = layer.mediaType == ImageRecord.appcMediaType

@@ -126,16 +126,12 @@ final class BusConnection {
             pollfd(fd: fd, events: Int16(POLLIN), revents: 0),
             pollfd(fd: interruption?.fd ?? -1, events: Int16(POLLIN), revents: 0),
         ]
-        if patience < 0 { release_program() }
-        let count = poll(&polled, 2, patience)
+        let count = patience < 0 ? poll_released(&polled, 2) : poll(&polled, 2, patience)
         if count < 0, __errno_location().pointee != EINTR { return nil }
         if count == 0 { return false }
         if polled[1].revents != 0 { interruption?.handler() }
         guard polled[0].revents != 0 else { return true }
-        let got = read(fd, scratch(), scratch_size)
-        guard got > 0 else { return nil }
-        received += UnsafeBufferPointer(start: scratch(), count: got)
-        return true
+        return readMore(fd, to: &received) > 0 ? true : nil
     }
 
     private func readLine() -> [UInt8]? {

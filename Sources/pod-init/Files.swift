@@ -24,12 +24,24 @@ import CMusl
 @inline(never) func contents(of fd: Int32, limit: Int) -> [UInt8]? {
     var bytes: [UInt8] = []
     while bytes.count < limit {
-        let count = read(fd, scratch(), scratch_size)
+        let count = readMore(fd, to: &bytes)
         if count < 0 { return nil }
         if count == 0 { return bytes }
-        bytes += UnsafeBufferPointer(start: scratch(), count: count)
     }
     return nil
+}
+
+/// Appends what one read(2) brings.
+///
+/// It is read to the stack first: memory of the heap would be the kernel's again each time.
+///
+/// - Returns: How many bytes; 0 at the end, negative on errors.
+@inline(never) func readMore(_ fd: Int32, to bytes: inout [UInt8]) -> Int {
+    withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { buffer in
+        let count = read(fd, buffer.baseAddress, buffer.count)
+        if count > 0 { bytes += UnsafeRawBufferPointer(rebasing: buffer[..<count]) }
+        return count
+    }
 }
 
 /// Whether an entry exists.

@@ -123,8 +123,7 @@ enum PodInit {
                 pollfd(fd: endsPipe, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: gateIsOpen ? -1 : handedOverPipe, events: Int16(POLLIN), revents: 0),
             ]
-            release_program()
-            _ = poll(&polled, 3, stopping ? 10_000 : -1)
+            if stopping { _ = poll(&polled, 3, 10_000) } else { _ = poll_released(&polled, 3) }
             if polled[2].revents != 0 {
                 openGate()
                 gateIsOpen = true

@@ -56,6 +56,14 @@ case_image_that_nobody_signed_is_refused() {
     expect_equal '' "$(ids)" 'images in the store'
 }
 
+case_name_of_an_image_that_nobody_signed_is_refused() {
+    local id
+    id=$(store fetch "$IMAGES/busybox.docker.tar")
+    refused "run it by its id ${id:0:19}" rkt --dir="$WORK/store" prepare busybox
+    store prepare busybox >/dev/null
+    rkt --dir="$WORK/store" prepare "${id:0:19}" >/dev/null
+}
+
 case_listing() {
     store fetch "$IMAGES/busybox.aci" "$IMAGES/redis.oci" >/dev/null
     local list

@@ -72,5 +72,5 @@ case_init_is_small() {
         "/proc/$(property "pod@$UUID" MainPID)/smaps_rollup")
     # The program itself is in memory once for all pods.
     ((own <= 24)) || fail "$own kB are the init's own"
-    ((kb <= 200)) || fail "the init takes $kb kB"
+    ((kb <= 120)) || fail "the init takes $kb kB"
 }

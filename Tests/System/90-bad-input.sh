@@ -40,7 +40,7 @@ case_corrupted_layer() {
     blob=$(find "$WORK/redis.oci/blobs" -type f -size +100k | head -n1)
     printf 'X' | dd of="$blob" bs=1 seek=5000 conv=notrunc 2>/dev/null
     refused "${blob##*/}" rkt --dir="$WORK/store" --insecure-options=image fetch "$WORK/redis.oci"
-    expect_contains "$ERR" 'is damaged' 'the error'
+    expect_contains "$ERR" 'has the digest' 'the error'
     expect_equal '' "$(rkt --dir="$WORK/store" image list --no-legend)" 'images in the store'
 }
 

@@ -25,6 +25,7 @@ extension ImageStore {
             algorithms: (layer.blob.algorithm, [layer.diffID.algorithm]),
             limits: limits,
             total: layer.size,
+            expected: layer.blob,
             progress: progress
         )
         let feed = TarFeed(unpacker)

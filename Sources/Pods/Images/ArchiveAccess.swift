@@ -40,14 +40,17 @@ struct ArchiveAccess: Sendable {
             if let found = try store.image(named: full, verified: needsWord) ?? stored(text) { return found }
         }
         guard policy != .never else { throw missing("name", text) }
+        // A name that no host has was most likely meant as something else.
+        let isShort = !name.name.description.contains(".")
+        let unvouched = unvouchedHint(text)
         return try withContext("unable to fetch image from image name \(text.debugDescription)") {
+            if isShort, let unvouched { throw RktError(.permissionDenied, unvouched) }
             do {
                 return try fetcher().fetch(full, options: options(signature), progress: progress)
-            } catch let error as RktError where !name.name.description.contains(".") && error.code != .permissionDenied
-            {
-                // A name that no host has was most likely meant as something else.
-                let short = "it is no file either (an image of a registry: docker://\(name.name))"
-                throw error.adding(short)
+            } catch let error as RktError where isShort && error.code != .permissionDenied {
+                throw error.adding("it is no file either (an image of a registry: docker://\(name.name))")
+            } catch let error as RktError {
+                throw unvouched.map { error.adding($0) } ?? error
             }
         }
     }
@@ -133,12 +136,18 @@ struct ArchiveAccess: Sendable {
     }
 
     private func missing(_ what: String, _ text: String) -> RktError {
-        let unverified = needsWord && (try? store.image(matching: text)) != nil
-        let hint = unverified ? "; one is there that nobody has vouched for (try --insecure-options=image)" : ""
+        let hint = unvouchedHint(text).map { "; \($0)" } ?? ""
         return RktError(
             .notFound,
             "unable to fetch image from image \(what) \(text.debugDescription): either image was not found in the store or it "
                 + "may not be fetched (--pull-policy=never)\(hint)"
         )
+    }
+
+    /// What to say of an image in the store that is called so and does not count; nil when there is none.
+    private func unvouchedHint(_ text: String) -> String? {
+        guard needsWord, let image = try? store.image(matching: text) else { return nil }
+        return "the one in the store nobody has vouched for: run it by its id \(image.id.prefix(19)), or with "
+            + "--insecure-options=image"
     }
 }
