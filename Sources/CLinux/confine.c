@@ -107,7 +107,7 @@ static int filter_calls(void) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         ALLOW(read), ALLOW(write), ALLOW(pread64), ALLOW(pwrite64), ALLOW(lseek), ALLOW(close), ALLOW(ftruncate),
-        ALLOW(openat), ALLOW(openat2), ALLOW(mkdirat), ALLOW(mknodat), ALLOW(symlinkat), ALLOW(linkat),
+        ALLOW(sync_file_range), ALLOW(openat), ALLOW(openat2), ALLOW(mkdirat), ALLOW(mknodat), ALLOW(symlinkat), ALLOW(linkat),
         ALLOW(unlinkat), ALLOW(fchown), ALLOW(fchownat), ALLOW(fchmod), ALLOW(fchmodat), ALLOW(utimensat),
         ALLOW(fsetxattr), ALLOW(lsetxattr), ALLOW(setxattr), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx),
         ALLOW(getdents64), ALLOW(fcntl), ALLOW(fchdir), ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap),

@@ -1,15 +1,19 @@
 #define _GNU_SOURCE
 #include "include/transfers.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define FUNCTIONS(X)                                                                                                  \
+    X(curl_version_info)                                                                                              \
     X(curl_global_init)                                                                                               \
     X(curl_easy_init)                                                                                                 \
     X(curl_easy_cleanup)                                                                                              \
@@ -41,6 +45,28 @@ static struct {
 
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 static const char *load_error;
+static bool has_authorities_by_name;
+
+// Whether OpenSSL finds the system's authorities one by one, by the hashes of their names (c_rehash): to read all of them
+// takes longer than to fetch what is small.
+static bool find_authorities(void) {
+    const curl_version_info_data *info = library.curl_version_info(CURLVERSION_NOW);
+    if (info->age < CURLVERSION_SEVENTH || info->capath == NULL || info->ssl_version == NULL ||
+        strncmp(info->ssl_version, "OpenSSL/", 8) != 0)
+        return false;
+    DIR *directory = opendir(info->capath);
+    if (directory == NULL)
+        return false;
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) {
+        size_t digits = 0;
+        while (isxdigit((unsigned char)entry->d_name[digits]))
+            digits++;
+        found = digits == 8 && strcmp(entry->d_name + digits, ".0") == 0;
+    }
+    closedir(directory);
+    return found;
+}
 
 static void load(void) {
     void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
@@ -56,6 +82,8 @@ static void load(void) {
 #undef BIND
     if (load_error == NULL && library.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         load_error = "a libcurl that works";
+    if (load_error == NULL)
+        has_authorities_by_name = find_authorities();
 }
 
 const char *rkt_transfers_load(void) {
@@ -245,7 +273,11 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->ignores_certificates ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->ignores_certificates ? 0L : 2L);
-    // The system's authorities are in a directory (CURLOPT_CAPATH), which stays.
+    // The system's authorities are in a directory, too (CURLOPT_CAPATH), which stays.
+    if (has_authorities_by_name || exchange->ignores_certificates)
+        SET(CURLOPT_CAINFO, NULL);
+    if (exchange->ignores_certificates)
+        SET(CURLOPT_CAPATH, NULL);
     if (exchange->authorities != NULL) {
         struct curl_blob blob = {
             .data = (void *)exchange->authorities, .len = exchange->authorities_size, .flags = CURL_BLOB_NOCOPY};

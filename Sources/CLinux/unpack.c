@@ -113,44 +113,37 @@ static int unpack_at(struct unpacking *unpacking, const char *path, struct archi
     }
 }
 
-// The manifest of an appc image, and a check that the image has nothing but it and rootfs/.
-static int unpack_manifest(struct unpacking *unpacking, const char *path, struct archive_entry *entry) {
-    bool is_directory = rkt_archive.archive_entry_filetype(entry) == AE_IFDIR;
-    if (below_rootfs(path) != NULL || strcmp(path, ".") == 0) {
-        if (strcmp(path, "rootfs") == 0 && !is_directory)
-            return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "rootfs is not a directory");
-        unpacking->report.probe |= strcmp(path, ".") != 0;
-        return 0;
-    }
-    if (strcmp(path, "manifest") != 0)
-        return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "an appc image has only 'manifest' and 'rootfs'");
+// The manifest of an appc image goes into the report: nothing that the image has below rootfs/ can be in its way.
+static int take_manifest(struct unpacking *unpacking, struct archive_entry *entry) {
+    struct rkt_unpack_report *report = &unpacking->report;
     if (rkt_archive.archive_entry_filetype(entry) != AE_IFREG || rkt_archive.archive_entry_hardlink(entry) != NULL)
         return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "the manifest is not a regular file");
     if (rkt_archive.archive_entry_size(entry) > (la_int64_t)unpacking->limits->file_bytes)
         return unpack_fail(unpacking, RKT_UNPACK_LIMIT, 0, "the manifest is too large");
-    struct place place;
-    if (unpack_place(unpacking, path, &place) < 0)
-        return -1;
-    struct stat status;
-    if (fstatat(place.parent, place.name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+    if (report->has_manifest)
         return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "the manifest is there twice");
-    return unpack_file(unpacking, &place, entry);
+    report->has_manifest = 1;
+    return unpack_content(unpacking, unpacking->output, sizeof *report, entry);
+}
+
+// An appc image has nothing but its manifest and rootfs/.
+static int unpack_appc(struct unpacking *unpacking, const char *path, struct archive_entry *entry) {
+    if (strcmp(path, ".") == 0)
+        return 0;
+    if (strcmp(path, "manifest") == 0)
+        return take_manifest(unpacking, entry);
+    const char *below = below_rootfs(path);
+    if (below == NULL)
+        return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "an appc image has only 'manifest' and 'rootfs'");
+    if (strcmp(below, ".") == 0 && rkt_archive.archive_entry_filetype(entry) != AE_IFDIR)
+        return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "rootfs is not a directory");
+    unpacking->report.probe = 1;
+    return unpacking->mode == RKT_UNPACK_ACI ? unpack_at(unpacking, below, entry) : 0;
 }
 
 static int unpack_entry(struct unpacking *unpacking, const char *path, struct archive_entry *entry) {
-    switch (unpacking->mode) {
-    case RKT_UNPACK_MANIFEST:
-        return unpack_manifest(unpacking, path, entry);
-    case RKT_UNPACK_ACI:
-        if (strcmp(path, "manifest") == 0 || strcmp(path, ".") == 0)
-            return 0;
-        path = below_rootfs(path);
-        if (path == NULL)
-            return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "an appc image has only 'manifest' and 'rootfs'");
-        return unpack_at(unpacking, path, entry);
-    default:
-        return unpack_at(unpacking, path, entry);
-    }
+    bool is_appc = unpacking->mode == RKT_UNPACK_ACI || unpacking->mode == RKT_UNPACK_MANIFEST;
+    return is_appc ? unpack_appc(unpacking, path, entry) : unpack_at(unpacking, path, entry);
 }
 
 static la_ssize_t read_input(struct archive *archive, void *context, const void **bytes) {

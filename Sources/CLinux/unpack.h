@@ -55,6 +55,9 @@ int unpack_real_path(struct unpacking *unpacking, const struct place *place, cha
 // Removes what is at a place, with all below it.
 int unpack_remove(struct unpacking *unpacking, const struct place *place);
 
+// The content of an entry, to a file from an offset on.
+int unpack_content(struct unpacking *unpacking, int file, off_t start, struct archive_entry *entry);
+
 int unpack_file(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry);
 int unpack_directory(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry);
 int unpack_symlink(struct unpacking *unpacking, const struct place *place, struct archive_entry *entry);

@@ -1,6 +1,7 @@
 #include "unpack.h"
 
 #include "include/clinux.h"
+#include "include/disk_usage.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -213,7 +214,7 @@ static struct timespec time_of(struct archive_entry *entry) {
 static int finish(struct unpacking *unpacking, int file, struct archive_entry *entry, bool is_directory) {
     uid_t uid;
     gid_t gid;
-    if (unpacking->mode == RKT_UNPACK_PLAIN || unpacking->mode == RKT_UNPACK_MANIFEST)
+    if (unpacking->mode == RKT_UNPACK_PLAIN)
         return 0;
     if (owner_of(unpacking, entry, &uid, &gid) < 0)
         return -1;
@@ -245,9 +246,20 @@ static int write_at(int file, const char *bytes, size_t size, off_t offset) {
     return 0;
 }
 
-// The content: pieces at growing offsets, with holes between them for a sparse file.
-static int write_content(struct unpacking *unpacking, int file, la_int64_t size) {
+// Sends what is written on its way to the disk, so that syncing finds little left to do; small files are not worth a call.
+static void start_writeback(int file, off_t *from, off_t end) {
+    const off_t chunk = 8 << 20;
+    if (end - *from < chunk)
+        return;
+    rkt_start_writeback(file, *from, end - *from);
+    *from = end;
+}
+
+// Pieces at growing offsets, with holes between them for a sparse file.
+int unpack_content(struct unpacking *unpacking, int file, off_t start, struct archive_entry *entry) {
     struct rkt_unpack_report *report = &unpacking->report;
+    la_int64_t size = rkt_archive.archive_entry_size(entry);
+    off_t sent = start;
     const void *bytes;
     size_t count;
     la_int64_t offset, end = 0;
@@ -258,15 +270,16 @@ static int write_content(struct unpacking *unpacking, int file, la_int64_t size)
     while ((result = rkt_archive.archive_read_data_block(unpacking->archive, &bytes, &count, &offset)) == ARCHIVE_OK) {
         if (offset < end || offset > size || (la_int64_t)count > size - offset)
             return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "its content does not fit its size");
-        if (write_at(file, bytes, count, offset) < 0)
+        if (write_at(file, bytes, count, start + offset) < 0)
             return unpack_system(unpacking, "writing it");
         end = offset + (la_int64_t)count;
+        start_writeback(file, &sent, start + end);
     }
     if (result != ARCHIVE_EOF) {
         const char *error = rkt_archive.archive_error_string(unpacking->archive);
         return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, error != NULL ? error : "its content cannot be read");
     }
-    if (end < size && ftruncate(file, size) < 0)
+    if (end < size && ftruncate(file, start + size) < 0)
         return unpack_system(unpacking, "ftruncate");
     return 0;
 }
@@ -281,7 +294,7 @@ int unpack_file(struct unpacking *unpacking, const struct place *place, struct a
         if (file < 0)
             return unpack_system(unpacking, "making it");
     }
-    int result = write_content(unpacking, file, rkt_archive.archive_entry_size(entry));
+    int result = unpack_content(unpacking, file, 0, entry);
     if (result == 0)
         result = finish(unpacking, file, entry, false);
     if (close(file) < 0 && result == 0)

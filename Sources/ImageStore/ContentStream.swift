@@ -68,10 +68,11 @@ package final class ContentStream {
     private let progress: ProgressSink?
     private let total: Int64?
     private let expected: Manifests.Digest?
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    /// Two, used in turn: one is filled while the other is hashed.
+    private var buffers = (free: ContentStream.newBuffer(), last: ContentStream.newBuffer())
     private let algorithms: (file: Manifests.Digest.Algorithm, content: [Manifests.Digest.Algorithm])
-    private var hash: ContentHash
-    private var contentHashes: [ContentHash] = []
+    private let hash: HashLane
+    private var contentHashes: [HashLane] = []
     private var size: Int64 = 0
     private var contentSize: Int64 = 0
     private var zeros: Int64 = 0
@@ -107,11 +108,17 @@ package final class ContentStream {
         self.expected = expected
         self.progress = progress
         self.algorithms = algorithms
-        hash = ContentHash(algorithms.file)
+        hash = HashLane(algorithms.file)
     }
 
     deinit {
-        buffer.deallocate()
+        settle()
+        buffers.free.deallocate()
+        buffers.last.deallocate()
+    }
+
+    private static func newBuffer() -> UnsafeMutableRawBufferPointer {
+        .allocate(byteCount: 256 << 10, alignment: 64)
     }
 
     /// Makes the pass.
@@ -130,7 +137,7 @@ package final class ContentStream {
         if kind != .none { try ArchiveSupport.load() }
         // Of what is not compressed, the file's digest is the content's.
         let isHashedOnce = kind == .none && algorithms.content.allSatisfy { $0 == algorithms.file }
-        if !isHashedOnce { contentHashes = algorithms.content.map { ContentHash($0) } }
+        if !isHashedOnce { contentHashes = algorithms.content.map { HashLane($0) } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         let read: rkt_source = { context, bytes in
             guard let context else { return -1 }
@@ -139,7 +146,10 @@ package final class ContentStream {
         guard let decoder = rkt_decoder_new(kind.rawValue, read, context) else {
             throw RktError(.missingDependency, "\(name): libarchive cannot decompress \(kind)")
         }
-        defer { rkt_decoder_free(decoder) }
+        defer {
+            settle()
+            rkt_decoder_free(decoder)
+        }
         var bytes: UnsafeRawPointer?
         while true {
             let count = rkt_decoder_next(decoder, &bytes)
@@ -147,6 +157,8 @@ package final class ContentStream {
             guard count >= 0 else { throw try damage(String(cString: rkt_decoder_error(decoder))) }
             if count == 0 { break }
             try take(UnsafeRawBufferPointer(start: bytes, count: count), sink)
+            // The decoder writes where it has written now.
+            for hash in contentHashes { hash.settle() }
         }
         let digest = try digestOfAll()
         return Result(
@@ -187,14 +199,22 @@ package final class ContentStream {
                 "\(name) decompresses to more than \(limits.compressionRatio) times its size"
             )
         }
-        for index in contentHashes.indices { contentHashes[index].update(piece) }
+        for hash in contentHashes { hash.update(piece) }
         let tail = piece.reversed().prefix(512).prefix { $0 == 0 }.count
         zeros = tail == piece.count ? zeros + Int64(tail) : Int64(tail)
         try sink?(piece)
     }
 
+    /// Waits until no buffer is being hashed any more.
+    private func settle() {
+        hash.settle()
+        for hash in contentHashes { hash.settle() }
+    }
+
     private func next(_ bytes: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
         do {
+            let buffer = buffers.free
+            buffers = (buffers.last, buffer)
             let count = try system("reading \(name)") { read(source, buffer.baseAddress, buffer.count) }
             let piece = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
             size += Int64(count)

@@ -37,7 +37,13 @@ extension ImageImport {
     ) throws -> AppcImage {
         let compression = try ContentStream.compression(of: file.rawValue, name: name)
         if try mayBeKnown(file, size, compression) {
-            let archive = try readAppc(stream(of: file, size, name, progress), compression, name: name)
+            let unpacker = try TarUnpacker(
+                .manifest,
+                into: try emptyDirectory("nothing").directory,
+                name: name,
+                limits: store.limits
+            )
+            let archive = try readAppc(stream(of: file, size, name, progress), compression, unpacker, name: name)
             try approve(archive.manifest.name, archive.fileDigest)
             if let layer = try storedAppc(archive.digest, name: name) { return try image(archive, layer) }
             let raw = file.rawValue
@@ -45,13 +51,21 @@ extension ImageImport {
         }
         let blobName = newName("aci")
         let blob = try newFile(blobName)
-        let rootfs = unpacks ? try AppcRootfs(self, name: name) : nil
-        let archive = try readAppc(stream(of: file, size, name, progress), compression, name: name) { piece in
+        let target = try emptyDirectory("layer")
+        let unpacker = try TarUnpacker(
+            unpacks ? .aci : .manifest,
+            into: target.directory,
+            name: name,
+            limits: store.limits
+        )
+        let archive = try readAppc(stream(of: file, size, name, progress), compression, unpacker, name: name) { piece in
             try blob.write(piece, name: "the copy of \(name)")
-            try rootfs?.feed.take(piece)
         }
         try approve(archive.manifest.name, archive.fileDigest)
-        try rootfs?.finish(as: archive.digest)
+        if unpacks {
+            try lease.hold([archive.digest])
+            adopt(target.name, as: archive.digest)
+        }
         try place(blobName, in: work.directory, as: archive.digest)
         return try image(
             archive,
@@ -62,6 +76,12 @@ extension ImageImport {
                 size: archive.size
             )
         )
+    }
+
+    private func emptyDirectory(_ stem: String) throws -> (name: String, directory: Directory) {
+        let name = newName(stem)
+        try work.directory.makeDirectory(name, mode: 0o755)
+        return (name, try work.directory.directory(name))
     }
 
     private func stream(
@@ -100,26 +120,23 @@ extension ImageImport {
         let manifest: AppcImageManifest
     }
 
-    /// Reads an archive and takes out the manifest.
+    /// Reads an archive to its end and takes out the manifest; the root too, where the unpacker makes it.
     private func readAppc(
         _ stream: ContentStream,
         _ compression: Compression,
+        _ unpacker: TarUnpacker,
         name: String,
         _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void = { _ in }
     ) throws -> Archive {
-        let placeName = newName("manifest")
-        try work.directory.makeDirectory(placeName, mode: 0o700)
-        let place = try work.directory.directory(placeName)
-        let feed = TarFeed(try TarUnpacker(.manifest, into: place, name: name, limits: store.limits))
+        let feed = TarFeed(unpacker)
         let result = try stream.run(compression) { piece in
             try feed.take(piece)
             try sink(piece)
         }
         let report = try feed.finish()
         guard result.endsWithZeros else { throw RktError(.invalidData, "\(name) is cut off: a tar ends with zeros") }
-        guard place.contains("manifest") else { throw RktError(.invalidData, "\(name) has no manifest") }
+        guard let bytes = report.manifest else { throw RktError(.invalidData, "\(name) has no manifest") }
         guard report.isAppc else { throw RktError(.invalidData, "\(name) has no rootfs") }
-        let bytes = try place.read("manifest", limit: store.limits.manifestBytes)
         return Archive(
             fileDigest: result.digest,
             digest: result.contentDigests[0],
@@ -157,27 +174,6 @@ extension ImageImport {
         guard store.hasOwnBlob(digest, size: layer.size) else { return nil }
         try unpackAppc(try store.openBlob(digest), layer, name: name)
         return layer
-    }
-
-    /// The root of an appc image that is unpacked while the image is read.
-    private struct AppcRootfs {
-        let feed: TarFeed
-        private let work: ImageImport
-        private let target: String
-
-        init(_ work: ImageImport, name: String) throws {
-            self.work = work
-            target = work.newName("layer")
-            try work.work.directory.makeDirectory(target, mode: 0o755)
-            let directory = try work.work.directory.directory(target)
-            feed = TarFeed(try TarUnpacker(.aci, into: directory, name: name, limits: work.store.limits))
-        }
-
-        func finish(as digest: Manifests.Digest) throws {
-            try feed.finish()
-            try work.lease.hold([digest])
-            work.state.withLock { $0.unpacked[digest.hex] = target }
-        }
     }
 
     /// Unpacks the tar of an appc image unless that is done or not wanted.

@@ -9,11 +9,11 @@ package final class TarUnpacker {
     package enum Mode: Int32, Sendable {
         /// An OCI layer.
         case layer = 1
-        /// An appc image: only what is below `rootfs/`, which becomes the root.
+        /// An appc image: what is below `rootfs/` becomes the root, and the manifest is reported.
         case aci = 2
         /// Names and content of files, directories and links only: an archive of an image's parts.
         case plain = 3
-        /// The file `manifest` of an appc image, checking that all else is below `rootfs/`.
+        /// The same, with the same checks, but only the manifest: no file is made.
         case manifest = 4
         /// Nothing: only tells an appc image from other archives.
         case probe = 5
@@ -25,8 +25,10 @@ package final class TarUnpacker {
         package var entries: UInt64
         /// The bytes of all files.
         package var bytes: UInt64
-        /// For ``Mode/probe`` whether it is an appc image, for ``Mode/manifest`` whether it has a `rootfs`.
+        /// For ``Mode/probe`` whether it is an appc image, for an appc image whether it has a `rootfs`.
         package var isAppc: Bool
+        /// The manifest of an appc image, byte for byte; nil where there is none.
+        package var manifest: [UInt8]?
         /// Whether the child had a mount namespace of its own, with the directory as its root.
         package var hadOwnRoot: Bool
     }
@@ -34,6 +36,7 @@ package final class TarUnpacker {
     private let mode: Mode
     private let directory: Directory
     private let name: String
+    private let manifestLimit: Int
     private let report: OwnedFD
     private let child: pid_t
     private var feed: CInt
@@ -52,6 +55,7 @@ package final class TarUnpacker {
         self.mode = mode
         self.directory = directory
         self.name = name
+        manifestLimit = limits.manifestBytes
         report = OwnedFD(taking: try system("reporting on \(name)") { rkt_memfd("unpack") })
         var pair: [CInt] = [-1, -1]
         let type = CInt(SOCK_STREAM.rawValue) | TarUnpacker.closeOnExec
@@ -132,6 +136,7 @@ package final class TarUnpacker {
             entries: result.entries,
             bytes: result.bytes,
             isAppc: result.probe != 0,
+            manifest: result.has_manifest != 0 ? try rest(limit: manifestLimit) : nil,
             hadOwnRoot: CInt(result.confinement) == CInt(RKT_CONFINED_MOUNTS)
         )
     }
@@ -151,11 +156,7 @@ package final class TarUnpacker {
     /// Marks the directories that hide all below them; the child lacks the rights. It may have been taken over, so its
     /// paths are resolved inside the directory only: the worst it reaches is another directory of the same layer.
     private func setOpaque() throws {
-        let raw = report.rawValue
-        let start = MemoryLayout<rkt_unpack_report>.size
-        try system("reading the report on \(name)") { lseek(raw, off_t(start), SEEK_SET) }
-        let paths = try report.readAll(limit: 256 << 20, name: "the report on \(name)")
-        for path in paths.split(separator: 0) {
+        for path in try rest(limit: 256 << 20).split(separator: 0) {
             // Paths are bytes, not always text, so they go to the kernel as they are.
             let terminated = path.map { CChar(bitPattern: $0) } + [0]
             let flags = UInt64(UInt32(bitPattern: O_RDONLY | O_DIRECTORY | O_CLOEXEC))
@@ -174,6 +175,14 @@ package final class TarUnpacker {
             let opened = target.rawValue
             try system("\(place): making it opaque") { rkt_fsetxattr(opened, "trusted.overlay.opaque", "y", 1) }
         }
+    }
+
+    /// What follows the report proper.
+    private func rest(limit: Int) throws -> [UInt8] {
+        let raw = report.rawValue
+        let start = MemoryLayout<rkt_unpack_report>.size
+        try system("reading the report on \(name)") { lseek(raw, off_t(start), SEEK_SET) }
+        return try report.readAll(limit: limit, name: "the report on \(name)")
     }
 
     private static func text<Bytes>(_ bytes: Bytes) -> String {

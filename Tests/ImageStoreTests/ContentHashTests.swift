@@ -1,6 +1,7 @@
-import ImageStore
 import Manifests
 import Testing
+
+@testable import ImageStore
 
 @Suite struct ContentHashTests {
     @Test func knownAnswers() throws {
@@ -13,5 +14,21 @@ import Testing
                 "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921"
             )
         )
+    }
+
+    /// The buffer is used again for each piece, as readers do.
+    @Test(arguments: [Digest.Algorithm.sha256, .sha512], [4096, 300_000])
+    func laneHashesWhatWasThereWhenItWasTaken(algorithm: Digest.Algorithm, piece: Int) throws {
+        let lane = HashLane(algorithm)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 1)
+        defer { buffer.deallocate() }
+        var whole: [UInt8] = []
+        for round in 0..<(3 << 20) / piece {
+            lane.settle()
+            for index in 0..<piece { buffer[index] = UInt8(truncatingIfNeeded: index &* 31 &+ round) }
+            whole += buffer
+            lane.update(UnsafeRawBufferPointer(buffer))
+        }
+        #expect(try lane.finish() == ContentHash.digest(algorithm, of: whole))
     }
 }

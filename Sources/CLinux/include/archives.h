@@ -39,9 +39,9 @@ void rkt_decoder_free(struct rkt_decoder *decoder);
 // What a tar is to its reader.
 enum {
     RKT_UNPACK_LAYER = 1,     // an OCI layer: whiteouts, everything a file can have
-    RKT_UNPACK_ACI = 2,       // an appc image: only what is below rootfs/, which becomes the root
+    RKT_UNPACK_ACI = 2,       // an appc image: what is below rootfs/ becomes the root; its manifest, into the report
     RKT_UNPACK_PLAIN = 3,     // only the names and the content of files, directories and links
-    RKT_UNPACK_MANIFEST = 4,  // the file `manifest` of an appc image; checks that all else is below rootfs/
+    RKT_UNPACK_MANIFEST = 4,  // the same, without the root
     RKT_UNPACK_PROBE = 5,     // nothing: only tells an appc image from other archives
 };
 
@@ -51,7 +51,7 @@ struct rkt_unpack_limits {
     uint32_t path_length;  // bytes of a path
     uint32_t path_depth;   // components of a path
     uint32_t xattr_bytes;  // of all extended attributes of an entry
-    uint64_t file_bytes;   // of `manifest`, for RKT_UNPACK_MANIFEST
+    uint64_t file_bytes;   // of an appc image's manifest
     uint64_t memory;       // of the child, over what it starts with
     uint64_t cpu_seconds;  // of the child
 };
@@ -67,14 +67,15 @@ enum {
 // Probe results.
 enum { RKT_PROBE_OTHER = 0, RKT_PROBE_ACI = 1 };
 
-// What the child says at the start of the report file; the paths of opaque directories follow, each with a NUL.
+// What the child says at the start of the report file. Of a layer, the paths of opaque directories follow, each with a NUL;
+// of an appc image its manifest.
 struct rkt_unpack_report {
     uint32_t magic;
     int32_t status;
     int32_t number;  // errno
     int32_t probe;
     int32_t confinement;
-    uint32_t reserved;
+    uint32_t has_manifest;
     uint64_t entries;
     uint64_t bytes;
     char message[256];

@@ -71,13 +71,11 @@ public struct ImageValidator: Sendable {
     }
 
     private func validateAppc(_ file: borrowing OwnedFD, _ found: inout ImageValidation) throws {
-        let place = try check.scratch()
-        let outcome = try check.run(file, as: .manifest, into: place, name: Self.archive, algorithms: (.sha256, []))
+        let outcome = try check.run(file, as: .manifest, name: Self.archive, algorithms: (.sha256, []))
         outcome.problems.forEach { found.add(Self.archive, $0) }
         if let report = outcome.report, !report.isAppc { found.add("rootfs", "is missing") }
-        if place.contains("manifest") {
+        if let bytes = outcome.report?.manifest {
             do {
-                let bytes = try place.read("manifest", limit: limits.manifestBytes)
                 let manifest = try AppcImageManifest.parse(bytes, name: "it")
                 let labels = (manifest.labels ?? []).map { "\($0.name)=\($0.value)" }
                 found.images = [(["\(manifest.name)"] + labels).joined(separator: ",")]
