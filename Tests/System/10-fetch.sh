@@ -60,8 +60,8 @@ case_name_of_an_image_that_nobody_signed_is_refused() {
     local id
     id=$(store fetch "$IMAGES/busybox.docker.tar")
     refused "run it by its id ${id:0:19}" rkt --dir="$WORK/store" prepare busybox
-    store prepare busybox >/dev/null
-    rkt --dir="$WORK/store" prepare "${id:0:19}" >/dev/null
+    store rm "$(store prepare --quiet busybox)" >/dev/null
+    store rm "$(rkt --dir="$WORK/store" prepare --quiet "${id:0:19}")" >/dev/null
 }
 
 case_listing() {
