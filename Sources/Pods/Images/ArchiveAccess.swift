@@ -43,15 +43,12 @@ struct ArchiveAccess: Sendable {
         // A name that no host has was most likely meant as something else.
         let isShort = !name.name.description.contains(".")
         let unvouched = unvouchedHint(text)
-        return try withContext("unable to fetch image from image name \(text.debugDescription)") {
-            if isShort, let unvouched { throw RktError(.permissionDenied, unvouched) }
-            do {
-                return try fetcher().fetch(full, options: options(signature), progress: progress)
-            } catch let error as RktError where isShort && error.code != .permissionDenied {
-                throw error.adding("it is no file either (an image of a registry: docker://\(name.name))")
-            } catch let error as RktError {
-                throw unvouched.map { error.adding($0) } ?? error
-            }
+        let what = "unable to fetch image from image name \(text.debugDescription)"
+        if isShort, let unvouched { throw RktError(.permissionDenied, "\(what): \(unvouched)") }
+        // The reader of one line sees only this and the last cause.
+        let hint = isShort ? "an image of a registry is docker://\(name.name)" : unvouched
+        return try withContext(hint.map { "\(what) (\($0))" } ?? what) {
+            try fetcher().fetch(full, options: options(signature), progress: progress)
         }
     }
 
