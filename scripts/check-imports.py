@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks which module imports which: the layers of the design, and what no module may use.
+"""Checks which module imports which: the layers of CONTRIBUTING.md, and what no module may use.
 
 Usage: check-imports.py [SOURCES]       (default: Sources beside this script's directory)
 

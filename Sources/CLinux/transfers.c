@@ -186,13 +186,14 @@ static int outcome(CURLcode code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PARTIAL_FILE:
-    case CURLE_OPERATION_TIMEDOUT:
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return RKT_EXCHANGE_BROKEN;
+    case CURLE_OPERATION_TIMEDOUT:
+        return RKT_EXCHANGE_SLOW;
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
         return RKT_EXCHANGE_NO_TLS;
@@ -267,9 +268,9 @@ int rkt_connection_run(struct rkt_connection *connection, const struct rkt_excha
     SET(CURLOPT_CONNECTTIMEOUT, 20L);
     SET(CURLOPT_TIMEOUT, exchange->seconds);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    // Endless is only what comes: less than this for so long is a broken connection.
-    SET(CURLOPT_LOW_SPEED_LIMIT, 16L);
-    SET(CURLOPT_LOW_SPEED_TIME, 60L);
+    // Endless is only what comes.
+    SET(CURLOPT_LOW_SPEED_LIMIT, exchange->least_bytes);
+    SET(CURLOPT_LOW_SPEED_TIME, exchange->least_seconds);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSL_VERIFYPEER, exchange->ignores_certificates ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, exchange->ignores_certificates ? 0L : 2L);

@@ -24,34 +24,4 @@ public enum BusLabel {
         }
         return String(decoding: label, as: UTF8.self)
     }
-
-    /// Reads a label.
-    ///
-    /// - Parameter label: The last component of an object path.
-    /// - Returns: The text; an underscore that starts no escape stands for itself, bytes that are not UTF-8 are replaced.
-    public static func unescape(_ label: String) -> String {
-        if label == "_" { return "" }
-        var text: [UInt8] = []
-        var rest = Array(label.utf8)[...]
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "_"), rest.count >= 2, let high = nibble(rest[rest.startIndex]),
-                let low = nibble(rest[rest.startIndex + 1])
-            {
-                text.append(high << 4 | low)
-                rest = rest.dropFirst(2)
-            } else {
-                text.append(byte)
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
-
-    private static func nibble(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
 }

@@ -7,7 +7,8 @@ extension ConnectionCore {
     /// - Parameters:
     ///   - call: The call.
     ///   - timeout: How long the reply may take.
-    ///   - complete: Called once, on this thread, with the reply or why there is none; at once for a call without reply.
+    ///   - complete: Called once, on this thread, with the reply or why there is none; at once for a call without
+    ///     reply.
     /// - Throws: `RktError` when the call is malformed or the connection has ended; `complete` is not called then.
     func send(
         _ call: DBusCall,

@@ -4,8 +4,8 @@ internal import Glibc
 
 /// The state of one connection.
 ///
-/// Unchecked, because the compiler cannot see it: from the start of the loop to its end only the loop's thread, which is
-/// the executor of the connection's actor, touches what is in here.
+/// Unchecked, because the compiler cannot see it: from the start of the loop to its end only the loop's thread, which
+/// is the executor of the connection's actor, touches what is in here.
 final class ConnectionCore: DBusLoopSource, @unchecked Sendable {
     struct PendingCall {
         let name: String

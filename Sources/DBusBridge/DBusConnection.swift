@@ -53,7 +53,8 @@ public actor DBusConnection {
         return try await open(address: address, name: socketPath, isBus: false, timeout: timeout)
     }
 
-    /// Connects to a service by a program that passes on what goes between its standard input and output and the service.
+    /// Connects to a service by a program that passes on what goes between its standard input and output and the
+    /// service.
     ///
     /// - Parameters:
     ///   - program: The program's absolute path.

@@ -14,20 +14,6 @@ extension DBusValue {
         return value
     }
 
-    /// The number of an unsigned type of any width.
-    ///
-    /// - Returns: The number.
-    /// - Throws: `RktError` with `invalidData` for any other type, naming both.
-    public func asUInt64() throws -> UInt64 {
-        switch self {
-        case .byte(let value): UInt64(value)
-        case .uint16(let value): UInt64(value)
-        case .uint32(let value): UInt64(value)
-        case .uint64(let value): value
-        default: throw mismatch("y, q, u or t")
-        }
-    }
-
     /// The number of type `u`.
     ///
     /// - Returns: The number.
@@ -43,28 +29,6 @@ extension DBusValue {
     /// - Throws: `RktError` with `invalidData` for any other type, naming both.
     public func asInt32() throws -> Int32 {
         guard case .int32(let value) = self else { throw mismatch("i") }
-        return value
-    }
-
-    /// The number of a signed type of any width.
-    ///
-    /// - Returns: The number.
-    /// - Throws: `RktError` with `invalidData` for any other type, naming both.
-    public func asInt64() throws -> Int64 {
-        switch self {
-        case .int16(let value): Int64(value)
-        case .int32(let value): Int64(value)
-        case .int64(let value): value
-        default: throw mismatch("n, i or x")
-        }
-    }
-
-    /// The floating-point number.
-    ///
-    /// - Returns: The number.
-    /// - Throws: `RktError` with `invalidData` for any other type, naming both.
-    public func asDouble() throws -> Double {
-        guard case .double(let value) = self else { throw mismatch("d") }
         return value
     }
 
@@ -111,15 +75,6 @@ extension DBusValue {
     public func asArray() throws -> [DBusValue] {
         guard case .array(_, let elements) = self else { throw mismatch("an array") }
         return elements
-    }
-
-    /// The strings of an array of strings.
-    ///
-    /// - Returns: The strings.
-    /// - Throws: `RktError` with `invalidData` for any other type, naming both.
-    public func asStrings() throws -> [String] {
-        guard case .array("s", let elements) = self else { throw mismatch("as") }
-        return try elements.map { try $0.asString() }
     }
 
     /// The fields of a structure.

@@ -28,8 +28,8 @@ struct ArchiveImporter {
         try rewind(file)
         if isAppc { return try importAppc(file) }
         var context = context
-        if let policy { context.verification = try policy.verify(path: context.name, options: context.options) }
-        return try importParts(file, context)
+        let rest = try policy.flatMap { try context.decide(by: $0) }
+        return try importParts(file, context, rest)
     }
 
     private func rewind(_ file: borrowing OwnedFD) throws {
@@ -68,7 +68,11 @@ struct ArchiveImporter {
         return try context.work.work.directory.directory(name)
     }
 
-    private func importParts(_ file: borrowing OwnedFD, _ context: FetchContext) throws -> ImageRecord {
+    private func importParts(
+        _ file: borrowing OwnedFD,
+        _ context: FetchContext,
+        _ policy: (any SignaturePolicy)?
+    ) throws -> ImageRecord {
         let parts = try emptyDirectory("parts")
         let unpacker = try TarUnpacker(.plain, into: parts, name: context.name, limits: context.work.store.limits)
         let result = try stream(file, progress: context.progress).run { piece in
@@ -79,7 +83,7 @@ struct ArchiveImporter {
         guard result.endsWithZeros else {
             throw RktError(.invalidData, "\(context.name) is cut off: a tar ends with zeros")
         }
-        return try PartsImporter(context, parts: parts, areOwned: true).run()
+        return try PartsImporter(context, parts: parts, areOwned: true, policy: policy).run()
     }
 
     private func importAppc(_ file: borrowing OwnedFD) throws -> ImageRecord {

@@ -53,6 +53,12 @@ public protocol SignaturePolicy: Sendable {
     /// - Returns: What decides once the file was read, before anything of it is stored.
     /// - Throws: `RktError` with `permissionDenied` when it need not be read: it must not be used.
     func appc(path: String, options: FetchOptions) throws -> AppcDecision
+
+    /// Whose signatures in an OCI layout count.
+    ///
+    /// - Parameter options: What the user allows.
+    /// - Returns: The keys; nil where ``verify(path:options:)`` decides without looking for signatures.
+    func layoutKeys(_ options: FetchOptions) -> (any SigstoreKeySource)?
 }
 
 /// Decides about an ACI that was read: the file, the image's name, and the SHA-512 of what was read of the file. Returns what to
@@ -72,6 +78,12 @@ extension SignaturePolicy {
         let verification = try verify(path: path, options: options)
         return { _, _, _ in verification }
     }
+
+    /// Looks for no signatures.
+    ///
+    /// - Parameter options: Not asked.
+    /// - Returns: Nil.
+    public func layoutKeys(_ options: FetchOptions) -> (any SigstoreKeySource)? { nil }
 }
 
 /// Accepts an image only when the user says that no signature is needed.

@@ -67,21 +67,20 @@ public struct FileFetcher: Sendable {
             guard opened.kind == .regular || opened.kind == .directory else {
                 throw RktError(.invalidArgument, "\(file) is neither a regular file nor an OCI layout directory")
             }
-            // What is in a file shows only when it is read.
-            let verification =
-                opened.kind == .directory ? try policy.verify(path: file, options: options) : .undecided
             let layers = opened.kind == .directory ? progress.map { ImageProgress(file, $0) } : nil
-            let context = FetchContext(
+            var context = FetchContext(
                 work: try store.beginImport(unpack: options.unpack, progress: layers?.sink ?? progress),
                 name: file,
                 reference: reference,
                 options: options,
-                verification: verification,
+                verification: .undecided,
                 progress: progress,
                 layers: layers
             )
             if opened.kind == .directory {
-                return try PartsImporter(context, parts: try Directory(path: file), areOwned: false).run()
+                let rest = try context.decide(by: policy)
+                let parts = try Directory(path: file)
+                return try PartsImporter(context, parts: parts, areOwned: false, policy: rest).run()
             }
             return try ArchiveImporter(context, size: opened.size, policy: policy).run(opened.file)
         }
@@ -113,14 +112,24 @@ struct FetchContext: Sendable {
     let progress: ProgressSink?
     /// The progress of the image, where that is made of its layers'.
     var layers: ImageProgress?
-    /// What has led to the image, where that is a registry.
+    /// What has led to the image, or what it is signed as.
     var sources: [ImageRecord.Source] = []
-
     /// The registry that the image comes from, where it does.
-    var registry: String? { sources.first.flatMap { $0.reference.split(separator: "/").first }.map(String.init) }
+    var registry: String?
 
     /// What is said of something that another process is bringing.
     static let waiting = "another rkt instance is downloading it, waiting..."
+
+    /// Has a policy decide that need not look into an image which is no ACI.
+    ///
+    /// - Parameter policy: The policy.
+    /// - Returns: It, if it must; else nil, and what it has decided is noted here.
+    /// - Throws: `RktError` with `permissionDenied` when the image must not be used.
+    mutating func decide(by policy: any SignaturePolicy) throws -> (any SignaturePolicy)? {
+        guard policy.layoutKeys(options) == nil else { return policy }
+        verification = try policy.verify(path: name, options: options)
+        return nil
+    }
 }
 
 extension ImageRecord.Verification {

@@ -6,8 +6,8 @@ internal import Manifests
 
 /// Makes images root's own that members of the group have brought.
 ///
-/// Nothing that a member wrote is believed, for members may write into the store what they like, and at any time: the image
-/// is imported again, from the blobs that are there, and what comes out must have the id that root has named.
+/// Nothing that a member wrote is believed, for members may write into the store what they like, and at any time: the
+/// image is imported again, from the blobs that are there, and what comes out must have the id that root has named.
 public struct ImageAdoption: Sendable {
     private let store: ImageStore
 
@@ -26,8 +26,8 @@ public struct ImageAdoption: Sendable {
     ///   - options: What the user allows.
     ///   - progress: Hears how far it is.
     /// - Returns: The image's record, which can be trusted.
-    /// - Throws: `RktError` with `permissionDenied` when nobody has vouched for it, `digestMismatch` when it is not what its
-    ///   id says.
+    /// - Throws: `RktError` with `permissionDenied` when nobody has vouched for it, `digestMismatch` when it is not
+    ///   what its id says.
     public func adopt(
         _ record: ImageRecord,
         namedAs text: String,

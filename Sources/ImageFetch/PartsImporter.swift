@@ -11,11 +11,14 @@ struct PartsImporter: OCIContent {
     private let parts: Directory
     /// Whether the parts are ours to move into the store, having been unpacked for that.
     private let areOwned: Bool
+    /// Decides about the image; nil when that is done.
+    private let policy: (any SignaturePolicy)?
 
-    init(_ context: FetchContext, parts: Directory, areOwned: Bool) throws {
+    init(_ context: FetchContext, parts: Directory, areOwned: Bool, policy: (any SignaturePolicy)?) throws {
         self.context = context
         self.parts = parts
         self.areOwned = areOwned
+        self.policy = policy
     }
 
     func run() throws -> ImageRecord {
@@ -31,27 +34,20 @@ struct PartsImporter: OCIContent {
 
     // MARK: OCI layouts
 
-    private struct LayoutVersion: Decodable {
-        let imageLayoutVersion: String
-    }
-
     private func importLayout() throws -> ImageRecord {
-        let limit = context.work.store.limits.manifestBytes
-        let layoutName = "oci-layout of \(context.name)"
-        let layout = try StrictJSON.decode(
-            LayoutVersion.self,
-            from: try parts.read("oci-layout", limit: limit),
-            name: layoutName
-        )
-        guard layout.imageLayoutVersion.hasPrefix("1.") else {
-            throw RktError(.unsupported, "\(context.name) has the layout version \(layout.imageLayoutVersion), not 1")
+        let layout = try OCILayout(parts, name: context.name, limit: context.work.store.limits.manifestBytes)
+        let descriptor = try layout.image(for: context.options.platform, reference: context.reference)
+        guard let keys = policy?.layoutKeys(context.options) else {
+            return try OCIImporter(context, self).run(descriptor, names: descriptor.names.map(fullName))
         }
-        let name = "index.json of \(context.name)"
-        let document = try OCI.Document(try parts.read("index.json", limit: limit), mediaType: nil, name: name)
-        guard case .index(let index) = document else { throw RktError(.invalidData, "\(name) is not an image index") }
-
-        let descriptor = try index.select(for: context.options.platform, reference: context.reference, name: name)
-        return try OCIImporter(context, self).run(descriptor, names: descriptor.names.map(fullName))
+        // What was verified is what is imported, whatever happens to the file meanwhile.
+        let bytes = try layout.document(descriptor, limit: context.work.store.limits.manifestBytes)
+        let trust = LayoutTrust(layout: layout, keys: keys, options: context.options)
+        let decision = try trust.verify(bytes, descriptor)
+        var context = context
+        context.verification = decision.verification
+        context.sources = decision.sources
+        return try OCIImporter(context, self).run(bytes, descriptor, names: decision.names)
     }
 
     /// A reference name as an image's: many tools write just a tag there, and the name is the file's.
@@ -64,16 +60,16 @@ struct PartsImporter: OCIContent {
     }
 
     func document(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
-        try parts.read(path(of: descriptor.digest), limit: context.work.store.limits.manifestBytes)
+        try parts.read(OCILayout.path(of: descriptor.digest), limit: context.work.store.limits.manifestBytes)
     }
 
-    func layer(_ descriptor: OCI.Descriptor) throws -> BlobSource { try source(path(of: descriptor.digest)) }
-
-    private func path(of digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
+    func layer(_ descriptor: OCI.Descriptor) throws -> BlobSource { try source(OCILayout.path(of: descriptor.digest)) }
 
     // MARK: Docker
 
     private func importDockerSave() throws -> ImageRecord {
+        var context = context
+        if let policy { context.verification = try policy.verify(path: context.name, options: context.options) }
         let limit = context.work.store.limits.manifestBytes
         let title = "manifest.json of \(context.name)"
         let images = try DockerSaveImage.parse(try parts.read("manifest.json", limit: limit), name: title)

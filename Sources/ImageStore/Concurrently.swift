@@ -1,4 +1,5 @@
 internal import Glibc
+internal import LinuxOS
 internal import Synchronization
 
 /// Runs a body for each element on threads, as many at once as there are processors: the work is reading, hashing and
@@ -15,7 +16,7 @@ package func concurrently<Element: Sendable, Value: Sendable>(
 ) throws -> [Value] {
     guard elements.count > 1 else { return try elements.map(body) }
     let results = Mutex<(next: Int, values: [Int: Result<Value, any Error>])>((0, [:]))
-    let work = Work {
+    let work: @Sendable () -> Void = {
         while true {
             let index = results.withLock { state -> Int? in
                 let hasFailed = state.values.values.contains { if case .failure = $0 { true } else { false } }
@@ -29,41 +30,12 @@ package func concurrently<Element: Sendable, Value: Sendable>(
         }
     }
     let others = min(elements.count, max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))) - 1
-    let threads = (0..<others).compactMap { _ in work.start() }
-    work.body()
-    for thread in threads { pthread_join(thread, nil) }
+    // Where there are no more threads, the others do their part.
+    let threads = (0..<others).compactMap { _ in try? OwnThread.startJoined(work) }
+    work()
+    for join in threads { join() }
     return try results.withLock { state in
         for (_, result) in state.values.sorted(by: { $0.key < $1.key }) { _ = try result.get() }
         return try state.values.sorted { $0.key < $1.key }.map { try $0.value.get() }
-    }
-}
-
-/// A body on its way through the C library's threads.
-private final class Work: Sendable {
-    let body: @Sendable () -> Void
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        self.body = body
-    }
-
-    /// Starts a thread; nil when there is none left, then the others do its part.
-    func start() -> pthread_t? {
-        var thread = pthread_t()
-        let retained = Unmanaged.passRetained(self)
-        let problem = pthread_create(
-            &thread,
-            nil,
-            { raw in
-                guard let raw else { return nil }
-                Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().body()
-                return nil
-            },
-            retained.toOpaque()
-        )
-        if problem != 0 {
-            retained.release()
-            return nil
-        }
-        return thread
     }
 }

@@ -3,11 +3,11 @@ internal import Glibc
 internal import LinuxOS
 package import Manifests
 
-/// The right to bring a layer or an image into the store, so that those who want the same from the same place at the same
-/// time do it once.
+/// The right to bring a layer or an image into the store, so that those who want the same from the same place at the
+/// same time do it once.
 ///
-/// It is a lock on a number in a file that each user has for all processes, and ends with its holder, however that ends.
-/// Users do not wait for each other, nor for what comes from elsewhere: one could make the others wait for ever.
+/// It is a lock on a number in a file that each user has for all processes, and ends with its holder, however that
+/// ends. Users do not wait for each other, nor for what comes from elsewhere: one could make the others wait for ever.
 package final class DownloadClaim: Sendable {
     /// What is claimed.
     package enum Kind: String {

@@ -24,8 +24,8 @@ extension ImageImport {
     ///   - name: What it is, for errors and progress.
     ///   - size: Its size, for progress.
     ///   - progress: Hears how far it is.
-    ///   - approve: Gets the image's name and the SHA-512 of the archive as it was read, before anything of it is stored, and
-    ///     throws if it must not be.
+    ///   - approve: Gets the image's name and the SHA-512 of the archive as it was read, before anything of it is
+    ///     stored, and throws if it must not be.
     /// - Returns: The image.
     /// - Throws: ``RktError`` with `invalidData` for anything that is not a whole appc image; what `approve` throws.
     package func addAppc(
@@ -148,8 +148,8 @@ extension ImageImport {
 
     // MARK: Once more
 
-    /// Whether an archive may be an image that is in the store, which would be copied and unpacked for nothing: its digest is
-    /// known only at its end, its size before.
+    /// Whether an archive may be an image that is in the store, which would be copied and unpacked for nothing: its
+    /// digest is known only at its end, its size before.
     private func mayBeKnown(_ file: borrowing OwnedFD, _ size: Int64, _ compression: Compression) throws -> Bool {
         let sizes = Set(known.filter { $0.mediaType == ImageRecord.appcMediaType }.map(\.size))
         switch compression {

@@ -399,16 +399,28 @@ package final class ImageImport: Sendable {
         try store.write(record)
         store.crashPoint("wrote record")
         record.owner = user
-        // What a reference leads to now, it leads to nowhere else. Until then the newer import counts.
+        try moveNames(to: record, from: known)
+        return record
+    }
+
+    /// What a reference leads to now, it leads to nowhere else. Until then the newer import counts.
+    private func moveNames(to record: ImageRecord, from known: [ImageRecord]) throws {
         let moved = Set((record.sources ?? []).map(\.reference))
-        for var other in known
-        where other.id != record.id && other.isTrusted(by: user) && (user == 0 || other.owner == user) {
-            guard !moved.isDisjoint(with: (other.sources ?? []).map(\.reference)) else { continue }
+        let user = geteuid()
+        for listed in known
+        where listed.id != record.id && listed.isTrusted(by: user) && (user == 0 || listed.owner == user) {
+            guard !moved.isDisjoint(with: (listed.sources ?? []).map(\.reference)) else { continue }
+            // It may have been removed since. As long as its blobs are held, it is whole if it is listed; who removes it just
+            // then finds it listed once more.
+            try lease.hold(listed.blobs)
+            guard var other = try store.record("\(listed.id).json", in: try store.part("images")),
+                other.owner == listed.owner
+            else { continue }
             other.sources?.removeAll { moved.contains($0.reference) }
             other.names.removeAll { moved.contains($0) }
+            store.crashPoint("writing record without its name")
             try store.write(other)
         }
-        return record
     }
 }
 

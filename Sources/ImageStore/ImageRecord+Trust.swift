@@ -4,8 +4,8 @@ internal import LinuxOS
 internal import Manifests
 
 extension ImageStore {
-    /// The one rule of whose word counts in a store that several users write to: root's for all, and everybody's own for
-    /// themselves.
+    /// The one rule of whose word counts in a store that several users write to: root's for all, and everybody's own
+    /// for themselves.
     static func isTrusted(owner: UInt32?, by user: UInt32) -> Bool {
         guard let owner else { return false }
         return owner == 0 || owner == user
@@ -23,8 +23,8 @@ extension ImageRecord {
     /// Whether the user of this process may take what the record says for granted.
     public var isTrusted: Bool { isTrusted(by: geteuid()) }
 
-    /// The record as others may see it who do not trust its writer: nobody has verified it, and nothing leads to it. Nil for
-    /// one that says itself that it is wrong.
+    /// The record as others may see it who do not trust its writer: nobody has verified it, and nothing leads to it.
+    /// Nil for one that says itself that it is wrong.
     func seen(by user: UInt32) -> ImageRecord? {
         guard !isTrusted(by: user) else { return self }
         switch kind {
@@ -93,8 +93,8 @@ extension ImageStore {
         }
     }
 
-    /// Makes way for a file of root's: no rename replaces a directory, which a member may have put there, and which may be one
-    /// that takes long to remove.
+    /// Makes way for a file of root's: no rename replaces a directory, which a member may have put there, and which may
+    /// be one that takes long to remove.
     func makeWay(for name: String, in directory: Directory) throws {
         guard geteuid() == 0, (try? directory.status(of: name).kind) == .directory else { return }
         let temporary = try part("tmp")

@@ -6,8 +6,8 @@ internal import Manifests
 extension ImageStore {
     /// The unpacked layers of an image, and of the images that an appc image depends on; unpacks what is missing.
     ///
-    /// Hold a ``lease()`` from before the call until the pod that uses them is on record. Of an image that another user than
-    /// root has brought, root unpacks nothing: it must be imported again first.
+    /// Hold a ``lease()`` from before the call until the pod that uses them is on record. Of an image that another user
+    /// than root has brought, root unpacks nothing: it must be imported again first.
     ///
     /// - Parameters:
     ///   - record: The image.

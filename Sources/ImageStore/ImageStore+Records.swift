@@ -5,8 +5,8 @@ internal import LinuxOS
 public import Manifests
 
 extension ImageStore {
-    /// All images, the oldest import first. Those that other users than root and oneself have brought are among them, as
-    /// not verified and coming from nowhere (``ImageRecord/isTrusted(by:)``).
+    /// All images, the oldest import first. Those that other users than root and oneself have brought are among them,
+    /// as not verified and coming from nowhere (``ImageRecord/isTrusted(by:)``).
     ///
     /// - Returns: Their records.
     /// - Throws: ``RktError`` with `invalidData` naming a record that cannot be read.
@@ -112,7 +112,8 @@ extension ImageStore {
         return matches.last
     }
 
-    /// Reads a record. What other users than root have written may be anything: what is no record of theirs is passed over.
+    /// Reads a record. What other users than root have written may be anything: what is no record of theirs is passed
+    /// over.
     func record(_ file: String, in images: Directory) throws -> ImageRecord? {
         let path = images.path(of: file)
         do {
@@ -173,8 +174,8 @@ extension ImageStore {
 
     // MARK: Use
 
-    /// Notes that an image is used now. It costs nothing that waits for a disk, and is only a hint for ``collectGarbage(grace:inUseLayers:inUseImages:)``:
-    /// users without the right to write are not counted.
+    /// Notes that an image is used now. It costs nothing that waits for a disk, and is only a hint for
+    /// ``collectGarbage(grace:inUseLayers:inUseImages:)``: users without the right to write are not counted.
     ///
     /// - Parameter record: The image.
     public func markUsed(_ record: ImageRecord) {

@@ -15,7 +15,8 @@ public struct GarbageReport: Sendable, Hashable {
 }
 
 extension ImageStore {
-    /// Removes an image, with all blobs and unpacked layers that neither another image, nor a pod, nor anybody at work needs.
+    /// Removes an image, with all blobs and unpacked layers that neither another image, nor a pod, nor anybody at work
+    /// needs.
     ///
     /// - Parameters:
     ///   - record: The image.
@@ -35,8 +36,8 @@ extension ImageStore {
         return report
     }
 
-    /// Removes images that were not used for a while, and what belongs to no image. What somebody uses just now stays, and
-    /// does not keep the rest from going.
+    /// Removes images that were not used for a while, and what belongs to no image. What somebody uses just now stays,
+    /// and does not keep the rest from going.
     ///
     /// - Parameters:
     ///   - grace: How long an image stays after its last use.
@@ -81,9 +82,9 @@ extension ImageStore {
 
     /// Removes the blobs and unpacked layers that nobody needs.
     ///
-    /// The order makes it safe: first the exclusive locks on all that may go, then the question who needs it. Whoever relied
-    /// on something before is on record by now, or holds it, so that it was not to be had; whoever comes later waits for the
-    /// lock and then finds it gone.
+    /// The order makes it safe: first the exclusive locks on all that may go, then the question who needs it. Whoever
+    /// relied on something before is on record by now, or holds it, so that it was not to be had; whoever comes later
+    /// waits for the lock and then finds it gone.
     private func sweep(_ inUseLayers: () throws -> Set<Digest>, _ report: inout GarbageReport) throws {
         let work = try WorkArea(in: try part("tmp"))
         let layers = try part("layers")

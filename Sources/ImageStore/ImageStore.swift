@@ -21,8 +21,9 @@ package import Manifests
 /// that is listed is complete, whatever was killed and whenever the power went. What a dead process leaves in `tmp` is
 /// removed by the next one that works there.
 ///
-/// Where the store's directory has the set-group-ID bit, as `/var/lib/rkt` has, the members of its group may add to it: the
-/// first three directories are theirs to write to, each file its maker's. What root makes of that: ``ImageRecord/isTrusted(by:)``.
+/// Where the store's directory has the set-group-ID bit, as `/var/lib/rkt` has, the members of its group may add to it:
+/// the first three directories are theirs to write to, each file its maker's. What root makes of that:
+/// ``ImageRecord/isTrusted(by:)``.
 public final class ImageStore: Sendable {
     /// The store's directory.
     public let root: String

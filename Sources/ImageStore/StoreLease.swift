@@ -5,9 +5,9 @@ public import Manifests
 
 /// The right to use what is in a store: what it holds is not removed as long as it lives.
 ///
-/// Each digest has a number in the file `uses`, and whoever relies on a blob or layer has a shared lock on that. Whoever
-/// removes takes exclusive ones, only those that are to be had at once, before looking who needs what. So users never
-/// keep a removal from going on with the rest, it makes them wait for a moment at most, and a process that dies
+/// Each digest has a number in the file `uses`, and whoever relies on a blob or layer has a shared lock on that.
+/// Whoever removes takes exclusive ones, only those that are to be had at once, before looking who needs what. So users
+/// never keep a removal from going on with the rest, it makes them wait for a moment at most, and a process that dies
 /// leaves nothing.
 public final class StoreLease: Sendable {
     private let file: OwnedFD

@@ -11,7 +11,7 @@ internal import LinuxOS
 ///   mean that nothing is on its way.
 /// * Synchronize answers on 252 and 257 when nothing waits any more in any socket, on 262 when all is read that
 ///   waited when it was asked; a last line without its newline is logged only when the stream ends.
-/// * So: first ``synchronize(namespace:deadline:)``, then ``waitForStreamsToEnd(namespace:deadline:)``: of 60,001 lines,
+/// * So: first ``synchronize(namespace:deadline:)``, then wait for the streams to end: of 60,001 lines,
 ///   the last unterminated, none was left behind in any run on all three; without it 600 to 11,000 were there when the
 ///   app had ended. But on 252 and 257 it waits for the disk, 5 to 20 ms.
 /// * The kernel's list of sockets has what of them was not read yet, so that both together tell without the disk:
@@ -72,15 +72,9 @@ public enum JournalControl {
     /// - Parameters:
     ///   - namespace: The journal's namespace.
     ///   - deadline: When to give up.
+    ///   - runtimeDirectory: The directory of journald's runtime files.
     /// - Returns: Whether none is left; false when the deadline has passed.
     /// - Throws: ``RktError`` with `invalidArgument` for a name that no namespace can have; `CancellationError`.
-    public static func waitForStreamsToEnd(
-        namespace: String,
-        deadline: ContinuousClock.Instant
-    ) async throws -> Bool {
-        try await waitForStreamsToEnd(namespace: namespace, deadline: deadline, runtimeDirectory: runtimeDirectory)
-    }
-
     static func waitForStreamsToEnd(
         namespace: String,
         deadline: ContinuousClock.Instant,

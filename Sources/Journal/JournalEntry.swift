@@ -32,11 +32,6 @@ public struct JournalEntry: Sendable {
         fields = builder.fields
     }
 
-    /// The names of the fields, in the journal's order; a field may be there several times.
-    public var names: [String] {
-        fields.map { String(decoding: bytes[$0.start..<$0.value - 1], as: UTF8.self) }
-    }
-
     /// The bytes of a field.
     ///
     /// - Parameter name: The field's name, such as `MESSAGE`.
@@ -52,14 +47,6 @@ public struct JournalEntry: Sendable {
         return nil
     }
 
-    /// The bytes of all values of a field.
-    ///
-    /// - Parameter name: The field's name.
-    /// - Returns: The values in the journal's order.
-    public func allBytes(of name: String) -> [ArraySlice<UInt8>] {
-        fields.filter { bytes[$0.start..<$0.value - 1].elementsEqual(name.utf8) }.map { bytes[$0.value..<$0.end] }
-    }
-
     /// The text of a field; bytes that are not UTF-8 are replaced.
     ///
     /// - Parameter name: The field's name.
@@ -69,23 +56,8 @@ public struct JournalEntry: Sendable {
 
     /// The logged line without its end, byte for byte (`MESSAGE`); empty when there is none.
     public var message: ArraySlice<UInt8> { bytes(of: "MESSAGE") ?? [] }
-    /// The name the line was logged under (`SYSLOG_IDENTIFIER`): for a pod's apps, the app's name.
-    public var identifier: String? { self["SYSLOG_IDENTIFIER"] }
     /// The process that logged it, in journald's PID namespace (`_PID`).
     public var pid: Int32? { self["_PID"].flatMap { Int32($0) } }
-    /// The unit that logged it (`_SYSTEMD_UNIT`).
-    public var unit: String? { self["_SYSTEMD_UNIT"] }
-    /// How it came to journald (`_TRANSPORT`): `stdout`, `journal`, `syslog`, `driver`, …
-    public var transport: String? { self["_TRANSPORT"] }
-    /// The syslog priority, 0 (emergency) to 7 (debug) (`PRIORITY`).
-    public var priority: Int? { self["PRIORITY"].flatMap { Int($0) }.flatMap { 0...7 ~= $0 ? $0 : nil } }
-    /// Why the line ends here when it was not a newline (`_LINE_BREAK`): `line-max`, `nul`, `eof`, `pid-change`. After
-    /// `line-max` the next entry of the same stream goes on with the same line.
-    public var lineBreak: String? { self["_LINE_BREAK"] }
-    /// Which connection to journald a line of the `stdout` transport came over (`_STREAM_ID`).
-    public var streamID: String? { self["_STREAM_ID"] }
-    /// The pod that logged it (`RKT_POD`, put there by the app's unit).
-    public var pod: String? { self["RKT_POD"] }
     /// The app that logged it (`RKT_APP`, put there by the app's unit).
     public var app: String? { self["RKT_APP"] }
 

@@ -3,27 +3,6 @@ internal import Glibc
 internal import LinuxOS
 
 extension JournalReader {
-    /// The entries from the reader's place on, one after the other as they are asked for: nothing is read ahead.
-    ///
-    /// - Parameter follow: Whether to wait at the end for new entries, for as long as the task that reads is not
-    ///   cancelled; otherwise the sequence ends there.
-    /// - Returns: The entries. It throws ``RktError`` when the journal cannot be read.
-    public func entries(follow: Bool) -> AsyncThrowingStream<JournalEntry, any Error> {
-        AsyncThrowingStream { [self] in
-            // Before the first read: what comes after it must wake us.
-            if follow { try watch() }
-            while true {
-                if let entry = try next() { return entry }
-                guard follow else { return nil }
-                do {
-                    try await wait()
-                } catch is CancellationError {
-                    return nil
-                }
-            }
-        }
-    }
-
     /// Waits until something may have been added to the journal since it was last read to its end.
     ///
     /// The first call finds what was added since the reader was opened only by reading again, so ask ``next()`` after

@@ -50,7 +50,7 @@ public final class JournalReader: Sendable {
     }
 
     /// Reads only entries with this value in this field. Matches of the same field add up (either), those of
-    /// different fields narrow (both); see also ``addDisjunction()``. Call it before reading.
+    /// different fields narrow (both). Call it before reading.
     ///
     /// - Parameters:
     ///   - field: The field's name: capital letters, digits and underscores.
@@ -69,25 +69,6 @@ public final class JournalReader: Sendable {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
         default: false
         }
-    }
-
-    /// Ends a group of matches: an entry is read that fits this group *or* the one that follows.
-    ///
-    /// - Throws: ``RktError`` when there is no memory.
-    public func addDisjunction() throws {
-        try call("adding a match to") { library.addDisjunction($0) }
-    }
-
-    /// Ends a set of groups: an entry is read that fits this set *and* the one that follows.
-    ///
-    /// - Throws: ``RktError`` when there is no memory.
-    public func addConjunction() throws {
-        try call("adding a match to") { library.addConjunction($0) }
-    }
-
-    /// Forgets all matches.
-    public func removeMatches() {
-        handle.withLock { library.flushMatches($0) }
     }
 
     /// Goes before the first entry.
@@ -115,14 +96,6 @@ public final class JournalReader: Sendable {
         }
     }
 
-    /// Goes before the first entry that is not older than a time.
-    ///
-    /// - Parameter microseconds: The time, in microseconds since the epoch.
-    /// - Throws: ``RktError`` for the errno.
-    public func seekRealtime(_ microseconds: UInt64) throws {
-        try call("seeking in") { library.seekRealtime($0, microseconds) }
-    }
-
     /// Goes behind an entry, so that ``next()`` gives the one after it; when it is gone, the next after its place.
     ///
     /// - Parameter cursor: The entry's ``JournalEntry/cursor``.
@@ -146,14 +119,6 @@ public final class JournalReader: Sendable {
     /// - Throws: ``RktError`` when the journal cannot be read.
     public func next() throws -> JournalEntry? {
         try step { library.next($0) }
-    }
-
-    /// Goes to the entry before and reads it; entries that are damaged, or were removed meanwhile, are passed over.
-    ///
-    /// - Returns: The entry; nil at the beginning.
-    /// - Throws: ``RktError`` when the journal cannot be read.
-    public func previous() throws -> JournalEntry? {
-        try step { library.previous($0) }
     }
 
     private func step(_ move: (LibSystemd.Handle) -> CInt) throws -> JournalEntry? {

@@ -39,17 +39,12 @@ struct LibSystemd: Sendable {
     let openFiles: OpenFiles
     let close: VoidOnHandle
     let addMatch: Match
-    let addDisjunction: OnHandle
-    let addConjunction: OnHandle
-    let flushMatches: VoidOnHandle
     let setDataThreshold: WithSize
     let seekHead: OnHandle
     let seekTail: OnHandle
-    let seekRealtime: WithCount
     let seekCursor: WithText
     let testCursor: WithText
     let next: OnHandle
-    let previous: OnHandle
     let previousSkip: WithCount
     let realtime: GetCount
     let monotonic: GetCountAndID
@@ -88,17 +83,12 @@ struct LibSystemd: Sendable {
         openFiles = try function("sd_journal_open_files")
         close = try function("sd_journal_close")
         addMatch = try function("sd_journal_add_match")
-        addDisjunction = try function("sd_journal_add_disjunction")
-        addConjunction = try function("sd_journal_add_conjunction")
-        flushMatches = try function("sd_journal_flush_matches")
         setDataThreshold = try function("sd_journal_set_data_threshold")
         seekHead = try function("sd_journal_seek_head")
         seekTail = try function("sd_journal_seek_tail")
-        seekRealtime = try function("sd_journal_seek_realtime_usec")
         seekCursor = try function("sd_journal_seek_cursor")
         testCursor = try function("sd_journal_test_cursor")
         next = try function("sd_journal_next")
-        previous = try function("sd_journal_previous")
         previousSkip = try function("sd_journal_previous_skip")
         realtime = try function("sd_journal_get_realtime_usec")
         monotonic = try function("sd_journal_get_monotonic_usec")

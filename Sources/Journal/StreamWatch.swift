@@ -31,9 +31,9 @@ enum StreamWatch {
 
     /// Waits until journald has read the streams of services that have ended to their ends, told of changes by inotify.
     ///
-    /// A connection is in the kernel's list from its first moment, with what has not been read; from when its header was
-    /// read it has a stream file, until its last line was stored. In between is the step that journald is at: it is over
-    /// when journald answers whatever question.
+    /// A connection is in the kernel's list from its first moment, with what has not been read; from when its header
+    /// was read it has a stream file, until its last line was stored. In between is the step that journald is at: it is
+    /// over when journald answers whatever question.
     ///
     /// - Parameters:
     ///   - directory: Where journald keeps its sockets and streams.
@@ -90,8 +90,8 @@ enum StreamWatch {
     }
 }
 
-/// Changes of a directory, told by inotify. A host has few instances of that for one user (128): without one, the directory
-/// is to be looked at again every now and then.
+/// Changes of a directory, told by inotify. A host has few instances of that for one user (128): without one, the
+/// directory is to be looked at again every now and then.
 private struct DirectoryChanges: ~Copyable {
     private let path: String
     /// The inotify instance; -1 where there is none.

@@ -4,9 +4,9 @@ internal import Glibc
 public enum CgroupMoves {
     /// Lets the wait that precedes a move begin now, on a thread of its own.
     ///
-    /// systemd moves every process it starts into its unit's cgroup. The kernel lets the first move after a while wait for
-    /// a grace period of RCU, 10 to 25 ms; those that follow soon find it passed. Whoever is about to have units started
-    /// can let it pass meanwhile, by moving itself to where it is.
+    /// systemd moves every process it starts into its unit's cgroup. The kernel lets the first move after a while wait
+    /// for a grace period of RCU, 10 to 25 ms; those that follow soon find it passed. Whoever is about to have units
+    /// started can let it pass meanwhile, by moving itself to where it is.
     public static func anticipate() {
         Task { try await OwnThread.run { _ in moveNowhere() } }
     }

@@ -2,8 +2,8 @@ internal import CLinux
 internal import Diagnostics
 internal import Glibc
 
-/// A program that was started as a child of this process. Nothing is inherited but what is named: no descriptor, no signal
-/// that is ignored or blocked here.
+/// A program that was started as a child of this process. Nothing is inherited but what is named: no descriptor, no
+/// signal that is ignored or blocked here.
 public final class ChildProcess: Sendable {
     /// What there is to say of a start.
     public struct Start {

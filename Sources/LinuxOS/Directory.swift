@@ -5,7 +5,7 @@ public import Glibc
 /// A directory, held by descriptor: all work on files below it goes through here.
 ///
 /// Relative names are resolved by the kernel with `openat2`, confined to the directory: neither `..`, nor an absolute
-/// symbolic link, nor a magic link leads out of it (design, rule 7). What has no confined form (unlink, rename, mkdir)
+/// symbolic link, nor a magic link leads out of it. What has no confined form (unlink, rename, mkdir)
 /// is done on the confined parent's descriptor.
 public final class Directory: Sendable {
     /// The descriptor.
@@ -343,8 +343,6 @@ public final class Directory: Sendable {
 }
 
 extension Directory {
-    /// Flags to open a directory for reading and locking.
-    public static let readFlags: Int32 = O_RDONLY | O_DIRECTORY
     /// Flags to open or make a file that serves as a lock.
     public static let lockFileFlags: Int32 = O_RDWR | O_CREAT
 }
@@ -383,8 +381,8 @@ extension Directory {
 }
 
 extension Directory {
-    /// Makes a file that appears whole or not at all, and leaves nothing else behind whenever the process is killed; for
-    /// file systems with files that have no name yet (`O_TMPFILE`), as those below `/run` are.
+    /// Makes a file that appears whole or not at all, and leaves nothing else behind whenever the process is killed;
+    /// for file systems with files that have no name yet (`O_TMPFILE`), as those below `/run` are.
     ///
     /// - Parameters:
     ///   - name: The name of a direct entry; an older one is removed first.

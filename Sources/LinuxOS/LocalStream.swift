@@ -2,8 +2,8 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A stream from one thread of this process to another, read by a descriptor as a file is; what is next in it can be looked
-/// at without reading it (`MSG_PEEK`).
+/// A stream from one thread of this process to another, read by a descriptor as a file is; what is next in it can be
+/// looked at without reading it (`MSG_PEEK`).
 public final class LocalStream: Sendable {
     private let reader: Mutex<OwnedFD?>
     private let writer: OwnedFD

@@ -14,7 +14,8 @@ public struct OutputPlace: Sendable {
     /// Finds a place; only its last part need not be there.
     ///
     /// - Parameter path: The path; slashes at its end mean nothing.
-    /// - Throws: ``RktError`` with `notFound` when its directory is not there, `invalidArgument` for the root directory.
+    /// - Throws: ``RktError`` with `notFound` when its directory is not there, `invalidArgument` for the root
+    ///   directory.
     public init(_ path: String) throws {
         guard !path.isEmpty, !path.utf8.contains(0) else { throw RktError(.invalidArgument, "the output has no name") }
         let last = path.split(separator: "/").last.map(String.init)

@@ -2,8 +2,8 @@ internal import CLinux
 internal import Diagnostics
 internal import Glibc
 
-/// The socket of somebody who looks after a service, as systemd does (`sd_notify(3)`): datagrams of lines `NAME=VALUE`, with
-/// descriptors.
+/// The socket of somebody who looks after a service, as systemd does (`sd_notify(3)`): datagrams of lines `NAME=VALUE`,
+/// with descriptors.
 public final class NotifySocket: Sendable {
     /// A message.
     public struct Message: ~Copyable {

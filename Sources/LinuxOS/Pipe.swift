@@ -17,8 +17,8 @@ public final class Pipe: Sendable {
         writer = Mutex(OwnedFD(taking: ends[1]))
     }
 
-    /// The end to write to, which is the caller's from now on and can be taken once; readers see the pipe's end when all
-    /// copies are closed.
+    /// The end to write to, which is the caller's from now on and can be taken once; readers see the pipe's end when
+    /// all copies are closed.
     ///
     /// - Returns: The descriptor.
     public func takeWriter() -> OwnedFD {

@@ -75,7 +75,7 @@ enum AppPlanning {
 
     // MARK: Environment
 
-    /// Lowest first (reference, 1.3 and 5.7): defaults, inherited, the image's, the app's, the pod's.
+    /// Lowest first, as with rkt 1.30: defaults, inherited, the image's, the app's, the pod's.
     private static func environment(
         _ app: PodRequest.App,
         in request: PodRequest,

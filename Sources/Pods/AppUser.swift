@@ -18,7 +18,7 @@ struct AppUser: Equatable {
     /// The most bytes of an image's account files that are read.
     static let fileLimit = 1 << 20
 
-    /// Resolves a user and a group (reference, 5.8).
+    /// Resolves a user and a group (appc specification, image manifest, `app`).
     ///
     /// As OCI's image specification has it, the account's supplementary groups go with the account's own group: who
     /// names a group gets that one alone.

@@ -147,8 +147,8 @@ public struct PodControl: Sendable {
         }
     }
 
-    /// Waits until nothing of a pod runs any more. The connection is given up meanwhile unless that is soon: the bus has
-    /// only so many for one user, and a host may have hundreds of pods.
+    /// Waits until nothing of a pod runs any more. The connection is given up meanwhile unless that is soon: the bus
+    /// has only so many for one user, and a host may have hundreds of pods.
     private func waitForEnd(of pod: PodDirectory, manager: SystemdManager) async throws {
         let release = Task {
             try await OwnThread.wait(until: .now + Self.connectionPatience)
@@ -161,8 +161,8 @@ public struct PodControl: Sendable {
     /// How long a connection is kept for a pod that may end soon.
     private static let connectionPatience: Duration = .seconds(3)
 
-    /// machined would notice the machine's end by itself, when systemd has told it; whoever waited for the pod shall not
-    /// see it any more, and machined need not ask systemd what has become of it.
+    /// machined would notice the machine's end by itself, when systemd has told it; whoever waited for the pod shall
+    /// not see it any more, and machined need not ask systemd what has become of it.
     func forgetMachine(of uuid: PodUUID, manager: SystemdManager, startsService: Bool = false) async {
         let name = PodNames.machine(uuid)
         try? await SystemdSurvival.during(manager) {

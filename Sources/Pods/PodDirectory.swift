@@ -24,7 +24,7 @@ public import Manifests
 /// | `stage1-status/APP` | the exit status of an app, if such a stage1 tells it | the stage1 |
 /// | `appsinfo/APP/manifest` | there too, the manifest of the app's image | prepare |
 /// | `pid` | the init's process; its time is the pod's start | pod-start |
-/// | `lock` | nothing; locked while the pod runs or changes phase | all |
+/// | `lock` | nothing; locked while the pod runs or changes phase, by root alone | all |
 /// | `gate` | a named pipe at which launchers wait for the init | run, pod-start |
 /// | `ends` | a named pipe that wakes the init when an app has ended | run, pod-start |
 /// | `temporary` | there when the pod is removed as soon as it has ended; the boot it is good for | run |
@@ -81,14 +81,17 @@ public final class PodDirectory: Sendable {
     /// The file with the lock: not the directory itself, whose descriptor in the pod's init would be a way out of the
     /// pod for an app that may trace processes.
     static let lockFile = "lock"
+    /// Whoever can open a lock can hold it: that is for nobody but root.
+    private static let lockMode: UInt32 = 0o600
 
     /// Whether someone holds the lock.
     func isLocked() throws -> Bool {
         do {
-            let file = try directory.open(Self.lockFile)
-            return try FileLock.isMarked(file, name: directory.path)
+            return try FileLock.isMarked(try directory.open(Self.lockFile), name: directory.path)
         } catch let error as RktError where error.code == .notFound {
             return false
+        } catch let error as RktError where error.errno == EACCES {
+            return try FileLock.isMarked(unopened: Self.lockFile, in: directory)
         }
     }
 
@@ -97,7 +100,9 @@ public final class PodDirectory: Sendable {
     /// - Returns: The descriptor that holds the lock.
     /// - Throws: ``RktError`` with `busy` when another transition, or the running pod itself, holds it.
     func lock() throws -> OwnedFD {
-        let file = try directory.open(Self.lockFile, flags: Directory.lockFileFlags, mode: 0o640)
+        let file = try directory.open(Self.lockFile, flags: Directory.lockFileFlags, mode: Self.lockMode)
+        // Earlier versions let the group.
+        _ = fchmod(file.rawValue, Self.lockMode)
         guard try FileLock.tryLock(.exclusive, file, name: directory.path) else {
             throw RktError(.busy, "pod \"\(uuid)\" is in use")
         }
@@ -107,12 +112,25 @@ public final class PodDirectory: Sendable {
 
     /// Waits until nobody holds the lock: until the init of the running pod has ended.
     func waitUntilUnlocked() async throws {
-        let file = try directory.open(Self.lockFile)
-        let raw = file.release()
+        let raw: CInt
+        do {
+            raw = try directory.open(Self.lockFile).release()
+        } catch let error as RktError where error.errno == EACCES {
+            return try await waitFromOutside()
+        }
         let path = directory.path
         try await OwnThread.run { _ in
             let file = OwnedFD(taking: raw)
             try FileLock.lock(.shared, file, name: path)
+        }
+    }
+
+    /// The same for those who may not open the lock.
+    private func waitFromOutside() async throws {
+        while try isLocked() {
+            _ = await PidFD.waitForEnd(of: initProcess() ?? 0, timeout: .seconds(3600))
+            // Between two inits, and while a pod changes phase, there is nothing that could be waited for.
+            if try isLocked() { try await OwnThread.wait(until: .now + .milliseconds(100)) }
         }
     }
 
@@ -240,7 +258,7 @@ public final class PodDirectory: Sendable {
     func makeTemporary() throws -> OwnedFD {
         // An overlay that was not seen to the disk is good in this boot alone.
         let boot = try Directory(path: "/proc/sys/kernel/random").readText("boot_id", limit: 64)
-        try directory.writeInPlace(Self.temporaryMark, boot)
+        try directory.writeInPlace(Self.temporaryMark, boot, mode: Self.lockMode)
         let mark = try directory.open(Self.temporaryMark, flags: Directory.lockFileFlags)
         try FileLock.mark(mark, name: directory.path)
         return mark

@@ -10,6 +10,6 @@ enum PodGate {
             try directory.removeTree(name)
             try directory.makePipe(name, mode: 0o600)
         }
-        try directory.writeInPlace("starting", "", mode: 0o640)
+        try directory.writeInPlace("starting", "", mode: 0o600)
     }
 }

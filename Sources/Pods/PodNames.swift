@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// The names a pod has outside its directory (design, section 4).
+/// The names a pod has outside its directory.
 enum PodNames {
     /// The unit a user starts and stops.
     static func podUnit(_ uuid: PodUUID) -> String { "pod@\(uuid).service" }

@@ -92,7 +92,7 @@ public struct PodRequest: Sendable {
     }
 }
 
-/// `--insecure-options`: what is not to be checked or enforced (reference, 2.5).
+/// `--insecure-options`: what is not to be checked or enforced.
 public struct InsecureOptions: OptionSet, Sendable, Hashable {
     /// The reference's bits.
     public let rawValue: Int

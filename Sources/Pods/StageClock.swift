@@ -1,20 +1,15 @@
 internal import Synchronization
 
-/// Takes down the stages of an operation and their lengths, for `--debug`.
+/// Tells the stages of an operation and their lengths, for `--debug`.
 public final class StageClock: Sendable {
-    private struct State {
-        var last: ContinuousClock.Instant
-        var stages: [(name: String, length: Duration)] = []
-    }
-
-    private let state: Mutex<State>
+    private let last: Mutex<ContinuousClock.Instant>
     private let report: (@Sendable (String, Duration) -> Void)?
 
     /// Starts the clock.
     ///
     /// - Parameter report: Called at the end of each stage with its name and length; nil to measure nothing.
     public init(report: (@Sendable (String, Duration) -> Void)?) {
-        state = Mutex(State(last: .now))
+        last = Mutex(.now)
         self.report = report
     }
 
@@ -23,10 +18,10 @@ public final class StageClock: Sendable {
     /// - Parameter name: What was done since the last mark.
     public func mark(_ name: String) {
         guard let report else { return }
-        let length = state.withLock { state in
+        let length = last.withLock { last in
             let now = ContinuousClock.now
-            defer { state.last = now }
-            return now - state.last
+            defer { last = now }
+            return now - last
         }
         report(name, length)
     }

@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import SystemdClient
 
-/// What the start of a pod takes of systemd whatever the pod is, got while the pod is still being prepared: a place among
-/// those that start, and a connection.
+/// What the start of a pod takes of systemd whatever the pod is, got while the pod is still being prepared: a place
+/// among those that start, and a connection.
 public final class StartAhead: Sendable {
     /// What there is to start a pod with.
     struct Means: Sendable {

@@ -4,9 +4,9 @@ internal import Synchronization
 
 /// One of the places for pods that are being started.
 ///
-/// systemd is one thread: it starts no more pods in a minute because more are asked for at once. But everyone who waits for
-/// it takes a connection, and systemd takes two or three match rules on the bus for each, of which it has 512; on 252 it
-/// loses the bus, and all who wait with it, when they run out.
+/// systemd is one thread: it starts no more pods in a minute because more are asked for at once. But everyone who waits
+/// for it takes a connection, and systemd takes two or three match rules on the bus for each, of which it has 512; on
+/// 252 it loses the bus, and all who wait with it, when they run out.
 final class StartSlot: Sendable {
     private let file: Mutex<OwnedFD?>
 

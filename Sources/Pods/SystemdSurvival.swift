@@ -1,8 +1,8 @@
 internal import Diagnostics
 internal import SystemdClient
 
-/// Waiting for systemd through a `daemon-reexec`, in which it leaves the bus and closes its own socket, but loses no job
-/// and no unit.
+/// Waiting for systemd through a `daemon-reexec`, in which it leaves the bus and closes its own socket, but loses no
+/// job and no unit.
 enum SystemdSurvival {
     /// Does something with a connection to systemd; if the connection ends meanwhile, goes on with another one.
     ///
@@ -59,10 +59,5 @@ enum SystemdSurvival {
                 try await manager.startUnit(unit)
             }
         }
-    }
-
-    /// Waits until a unit is down and stays so.
-    static func waitUntilInactive(_ unit: String, manager: SystemdManager) async throws {
-        try await during(manager) { try await $0.waitUntilInactive(unit) }
     }
 }

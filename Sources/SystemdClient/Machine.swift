@@ -37,23 +37,3 @@ public struct Machine: Sendable, Hashable {
         state = try properties["State"]?.asString() ?? ""
     }
 }
-
-/// One line of `machinectl list`.
-public struct ListedMachine: Sendable, Hashable {
-    /// The machine's name.
-    public let name: String
-    /// `container`, `vm` or `host`.
-    public let machineClass: String
-    /// What made the machine.
-    public let service: String
-    /// The machine's object.
-    public let path: String
-
-    init(_ value: DBusValue) throws {
-        let fields = try value.asStructure("(ssso)")
-        name = try fields[0].asString()
-        machineClass = try fields[1].asString()
-        service = try fields[2].asString()
-        path = try fields[3].asObjectPath()
-    }
-}

@@ -1,24 +1,6 @@
 public import DBusBridge
 internal import Diagnostics
 
-/// A unit to be started that has no file.
-public struct TransientUnit: Sendable {
-    /// The unit's name.
-    public var name: String
-    /// Its properties, by systemd's D-Bus names and types.
-    public var properties: [(String, DBusValue)]
-
-    /// Describes a unit.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - properties: Its properties, by systemd's D-Bus names and types.
-    public init(name: String, properties: [(String, DBusValue)]) {
-        self.name = name
-        self.properties = properties
-    }
-}
-
 extension SystemdManager {
     /// Starts a unit and waits until it has started.
     ///
@@ -89,8 +71,8 @@ extension SystemdManager {
         )
     }
 
-    /// Lets units be stopped, all at once and without waiting for it: when this returns, systemd has the jobs and will do
-    /// them whatever becomes of the units' files. Units that are gone are none too few.
+    /// Lets units be stopped, all at once and without waiting for it: when this returns, systemd has the jobs and will
+    /// do them whatever becomes of the units' files. Units that are gone are none too few.
     ///
     /// - Parameters:
     ///   - names: The units.
@@ -116,50 +98,6 @@ extension SystemdManager {
         return managerCall("KillUnit", [.string(name), .string(KillWhom.all.rawValue), .int32(kill)])
     }
 
-    /// Stops a unit if it runs, starts it, and waits until it has started.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - mode: What to do with conflicting jobs.
-    ///   - timeout: How long to wait.
-    /// - Throws: `RktError` as ``startUnit(_:mode:timeout:)``.
-    public func restartUnit(_ name: String, mode: JobMode = .replace, timeout: Duration? = nil) async throws {
-        try await run([unitCall("RestartUnit", name, mode)], verb: "restart", timeout: timeout)
-    }
-
-    /// Restarts a unit if it runs and waits for it; one that does not run is left alone.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - mode: What to do with conflicting jobs.
-    ///   - timeout: How long to wait.
-    /// - Throws: `RktError` as ``startUnit(_:mode:timeout:)``.
-    public func tryRestart(_ name: String, mode: JobMode = .replace, timeout: Duration? = nil) async throws {
-        try await run([unitCall("TryRestartUnit", name, mode)], verb: "restart", timeout: timeout)
-    }
-
-    /// Queues the start of a unit without waiting for it.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - mode: What to do with conflicting jobs.
-    /// - Returns: The job.
-    /// - Throws: `RktError` with `notFound` when there is no such unit, `busy` when the mode does not allow the job.
-    public func enqueueStart(_ name: String, mode: JobMode = .replace) async throws -> SystemdJob {
-        try await enqueue(unitCall("StartUnit", name, mode))
-    }
-
-    /// Queues the stop of a unit without waiting for it.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - mode: What to do with conflicting jobs.
-    /// - Returns: The job.
-    /// - Throws: `RktError` with `notFound` when the unit is not loaded, `busy` when the mode does not allow the job.
-    public func enqueueStop(_ name: String, mode: JobMode = .replace) async throws -> SystemdJob {
-        try await enqueue(unitCall("StopUnit", name, mode))
-    }
-
     /// Makes a unit that has no file, starts it and waits until it has started.
     ///
     /// - Parameters:
@@ -167,7 +105,6 @@ extension SystemdManager {
     ///   - properties: Its properties, by systemd's D-Bus names and types. Command lines belong into `ExecStartEx`
     ///     with `no-env-expand`: those in `ExecStart` are expanded.
     ///   - mode: What to do with conflicting jobs.
-    ///   - auxiliary: Further units, made with it but not started.
     ///   - timeout: How long to wait.
     /// - Throws: `RktError` as ``startUnit(_:mode:timeout:)``; `alreadyExists` when there is such a unit,
     ///   `permissionDenied` for a property that this systemd does not know or allow.
@@ -175,15 +112,13 @@ extension SystemdManager {
         _ name: String,
         properties: [(String, DBusValue)],
         mode: JobMode = .fail,
-        auxiliary: [TransientUnit] = [],
         timeout: Duration? = nil
     ) async throws {
-        let others = auxiliary.map { DBusValue.structure([.string($0.name), .properties($0.properties)]) }
         let start = managerCall(
             "StartTransientUnit",
             [
                 .string(name), .string(mode.rawValue), .properties(properties),
-                .array(elementSignature: "(sa(sv))", others),
+                .array(elementSignature: "(sa(sv))", []),
             ]
         )
         try await run([UnitCall(unit: name, call: start)], verb: "start", timeout: timeout)
@@ -198,11 +133,6 @@ extension SystemdManager {
 
     private func unitCall(_ member: String, _ name: String, _ mode: JobMode) -> UnitCall {
         UnitCall(unit: name, call: managerCall(member, [.string(name), .string(mode.rawValue)]))
-    }
-
-    private func enqueue(_ call: UnitCall) async throws -> SystemdJob {
-        let reply = try await connection.call(call.call)
-        return try Self.job(of: call.unit, in: reply)
     }
 
     private static func job(of unit: String, in reply: [DBusValue]) throws -> SystemdJob {

@@ -57,19 +57,20 @@ public struct ScopeRequest: Sendable {
 }
 
 extension SystemdManager {
-    /// Makes a scope and waits until its processes are in it. Where this connection is on a bus it is the scope's controller:
-    /// when the scope is stopped, systemd asks it to end the processes, and kills them only when they take too long.
+    /// Makes a scope and waits until its processes are in it. Where this connection is on a bus it is the scope's
+    /// controller: when the scope is stopped, systemd asks it to end the processes, and kills them only when they take
+    /// too long.
     ///
     /// - Parameter request: The scope.
-    /// - Throws: `RktError` as ``startTransientUnit(_:properties:mode:auxiliary:timeout:)``.
+    /// - Throws: `RktError` as ``startTransientUnit(_:properties:mode:timeout:)``.
     public func startScope(_ request: ScopeRequest) async throws {
         var properties = request.properties
         if !isPeer { properties.append(("Controller", .string(await connection.uniqueName))) }
         try await startTransientUnit(request.name, properties: properties)
     }
 
-    /// Puts away a scope that may have no processes: systemd hears of no end there, and would wait for its controller. What
-    /// still is in it is killed. One that is gone is none too few.
+    /// Puts away a scope that may have no processes: systemd hears of no end there, and would wait for its controller.
+    /// What still is in it is killed. One that is gone is none too few.
     ///
     /// - Parameter name: The scope's name.
     /// - Throws: `RktError` when systemd cannot be asked.
@@ -87,8 +88,8 @@ extension SystemdManager {
         }
     }
 
-    /// Connects to a systemd by a program that passes on what goes between its standard input and output and that systemd's
-    /// own socket.
+    /// Connects to a systemd by a program that passes on what goes between its standard input and output and that
+    /// systemd's own socket.
     ///
     /// - Parameters:
     ///   - program: The program's absolute path.

@@ -29,22 +29,6 @@ extension SystemdManager {
         for reply in (try? await connection.start(all: calls)) ?? [] { _ = try? await reply.value() }
     }
 
-    /// Changes properties of a unit while it runs.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - runtime: Whether the change is forgotten at the next boot.
-    ///   - properties: Names and values; systemd applies all or none.
-    /// - Throws: `RktError` with `notFound`, `permissionDenied` for a property that cannot be changed, or
-    ///   `invalidArgument` for a value that systemd does not accept.
-    public func setUnitProperties(
-        _ name: String,
-        runtime: Bool = true,
-        properties: [(String, DBusValue)]
-    ) async throws {
-        _ = try await call("SetUnitProperties", [.string(name), .bool(runtime), .properties(properties)])
-    }
-
     /// What systemd says of a unit, all of it from the same moment, in one round trip; loads the unit if need be.
     ///
     /// - Parameter name: The unit's name.
@@ -63,24 +47,6 @@ extension SystemdManager {
         let call = propertyCall(name, "GetAll", [.string("")])
         let reply = try await connection.call(call).expecting("a{sv}", from: "systemd's properties of \(name)")
         return try reply[0].asProperties()
-    }
-
-    /// One property of a unit; loads the unit if need be.
-    ///
-    /// - Parameters:
-    ///   - name: The unit's name.
-    ///   - interface: The interface, `org.freedesktop.systemd1.Unit` or that of the unit's type.
-    ///   - property: The property.
-    /// - Returns: The value.
-    /// - Throws: `RktError` with `unsupported` when the unit has no such property.
-    public func property(
-        _ name: String,
-        interface: String = "org.freedesktop.systemd1.Unit",
-        _ property: String
-    ) async throws -> DBusValue {
-        let call = propertyCall(name, "Get", [.string(interface), .string(property)])
-        let reply = try await connection.call(call).expecting("v", from: "systemd's \(property) of \(name)")
-        return try reply[0].asVariant()
     }
 
     private func propertyCall(_ unit: String, _ member: String, _ arguments: [DBusValue]) -> DBusCall {

@@ -199,16 +199,6 @@ public final class SystemdManager: Sendable {
         return capabilities
     }
 
-    /// Makes systemd read all unit files again and run all generators.
-    ///
-    /// Never on the way of starting a pod: it is slow, rate-limited, and holds up everybody else's requests.
-    ///
-    /// - Throws: `RktError` when systemd refuses.
-    public func reload() async throws {
-        // systemd answers only once it has reloaded.
-        _ = try await call("Reload", timeout: .seconds(120))
-    }
-
     // MARK: Lists
 
     /// The loaded units whose names match.
@@ -223,16 +213,6 @@ public final class SystemdManager: Sendable {
         return try await list("ListUnitsByPatterns", arguments)
     }
 
-    /// Units by name, loaded if need be.
-    ///
-    /// - Parameter names: Full names.
-    /// - Returns: A line for each; for a unit that does not exist too, with the load state `not-found`.
-    /// - Throws: `RktError` when systemd cannot be asked.
-    public func listUnits(names: [String]) async throws -> [ListedUnit] {
-        if names.isEmpty { return [] }
-        return try await list("ListUnitsByNames", [.strings(names)])
-    }
-
     private func list(_ member: String, _ arguments: [DBusValue]) async throws -> [ListedUnit] {
         try Self.units(try await connection.call(managerCall(member, arguments)))
     }
@@ -240,14 +220,5 @@ public final class SystemdManager: Sendable {
     /// The units in a reply.
     static func units(_ reply: [DBusValue]) throws -> [ListedUnit] {
         try reply.expecting("a(ssssssouso)", from: "systemd's list of units")[0].asArray().map { try ListedUnit($0) }
-    }
-
-    /// Whether a unit's file is enabled.
-    ///
-    /// - Parameter name: The unit's name.
-    /// - Returns: `enabled`, `disabled`, `static`, …
-    /// - Throws: `RktError` with `notFound` when there is no such file.
-    public func unitFileState(_ name: String) async throws -> String {
-        try await call("GetUnitFileState", [.string(name)], returns: "s")[0].asString()
     }
 }

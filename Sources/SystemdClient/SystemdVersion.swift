@@ -41,29 +41,9 @@ public struct SystemCapabilities: Sendable, Hashable {
 
     /// Whether this systemd is new enough for this project.
     public var isSupported: Bool { version.major >= Self.oldestSupported }
-    /// GetUnitByPIDFD.
-    public var unitByPidfd: Bool { version.major >= 253 }
-    /// `DelegateSubgroup=`.
-    public var delegateSubgroup: Bool { version.major >= 254 }
-    /// `RestartSteps=`, `RestartMaxDelaySec=` and `RestartMode=`.
-    public var restartSteps: Bool { version.major >= 254 }
-    /// `ImportCredential=`.
-    public var importCredential: Bool { version.major >= 254 }
-    /// The property `PIDFDs` of transient scopes.
-    public var pidfdsInScopes: Bool { version.major >= 255 }
-    /// `PrivatePIDs=`.
-    public var privatePIDs: Bool { version.major >= 257 }
-    /// The property `ExtraFileDescriptors` of transient services.
-    public var extraFileDescriptors: Bool { version.major >= 257 }
-    /// KillUnitSubgroup.
-    public var killUnitSubgroup: Bool { version.major >= 258 }
     /// machined ends a machine with a subgroup by a signal to the process that registered it, and drops a machine when
     /// its leader ends.
     public var machineSupervisor: Bool { version.major >= 258 }
     /// RegisterMachineEx of machined, with the leader by pidfd.
     public var registerMachineEx: Bool { version.major >= 259 }
-    /// `UserNamespacePath=`.
-    public var userNamespacePath: Bool { version.major >= 259 }
-    /// EnqueueUnitJobMany: many jobs in one transaction.
-    public var enqueueUnitJobMany: Bool { version.major >= 262 }
 }

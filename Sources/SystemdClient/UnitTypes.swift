@@ -7,32 +7,14 @@ public enum JobMode: String, Sendable {
     case fail
     /// Replaces conflicting jobs.
     case replace
-    /// Replaces conflicting jobs, and cannot be replaced by later ones itself.
-    case replaceIrreversibly = "replace-irreversibly"
-    /// Stops every other unit.
-    case isolate
-    /// Throws away all queued jobs.
-    case flush
-    /// Ignores all dependencies.
-    case ignoreDependencies = "ignore-dependencies"
-    /// Ignores requirements, but not the order.
-    case ignoreRequirements = "ignore-requirements"
 }
 
 /// Which processes of a unit get a signal; `systemctl --kill-whom=`.
 public enum KillWhom: String, Sendable {
     /// The main process; an error when there is none.
     case main
-    /// The control process; an error when there is none.
-    case control
     /// Every process.
     case all
-    /// The main process, and an error when it could not be signalled.
-    case mainFail = "main-fail"
-    /// The control process, and an error when it could not be signalled.
-    case controlFail = "control-fail"
-    /// Every process, and an error when none could be signalled.
-    case allFail = "all-fail"
 }
 
 /// A job of a systemd.
@@ -79,14 +61,6 @@ public struct UnitState: Sendable, Hashable {
     public let invocationID: [UInt8]
     /// The job that is queued or running for the unit.
     public let job: SystemdJob?
-
-    /// Whether the unit is down and nothing is about to bring it up.
-    public var isInactive: Bool { Self.isDown(activeState, subState) && job == nil }
-
-    /// Whether a unit in these states is down. systemd 254 and later show one so, too, that they are about to start again.
-    static func isDown(_ activeState: String, _ subState: String) -> Bool {
-        (activeState == "inactive" || activeState == "failed") && !subState.hasSuffix("-before-auto-restart")
-    }
 
     /// Why the unit is in its state, such as `exit-code, status 203` or `signal 9`; empty for success.
     public var failure: String {
@@ -177,7 +151,10 @@ public struct UnitActivity: Sendable, Hashable {
     public private(set) var hasJob = false
 
     /// Whether it is down, failed or not, and stays so.
-    public var isInactive: Bool { UnitState.isDown(activeState, subState) && !hasJob }
+    public var isInactive: Bool {
+        // systemd 254 and later show a unit as down, too, that they are about to start again.
+        ["inactive", "failed"].contains(activeState) && !subState.hasSuffix("-before-auto-restart") && !hasJob
+    }
 
     /// Takes over what changed.
     mutating func take(_ properties: [String: DBusValue]) throws {

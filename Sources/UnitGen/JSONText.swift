@@ -1,5 +1,5 @@
-/// JSON in the making, for what every start of a pod writes: Foundation's encoder takes as long for one bundle as the OCI
-/// runtime takes to start it.
+/// JSON in the making, for what every start of a pod writes: Foundation's encoder takes as long for one bundle as the
+/// OCI runtime takes to start it.
 enum JSONText {
     case string(String)
     case strings([String])

@@ -53,8 +53,8 @@ extension PodPlan {
 
     private var appUnits: String { apps.map { "\($0.name).service" }.joined(separator: " ") }
 
-    /// What records the ends of the apps. It is up before they are and until they are down, and as it names them, systemd
-    /// remembers them so long, though they be down. Whenever it ends, it is started again.
+    /// What records the ends of the apps. It is up before they are and until they are down, and as it names them,
+    /// systemd remembers them so long, though they be down. Whenever it ends, it is started again.
     private func watch() throws -> UnitFile {
         try MachineUnit(
             MachineUnits.watch,

@@ -1,6 +1,6 @@
-/// Names of system calls for a pod that is a machine: what a whole systemd may call, as systemd-nspawn's own filter has it
-/// for the capabilities that it gives (systemd 262), but for `@keyring`, as keys are the host's, and with `@memlock`, as the
-/// apps' filter has it. Older kernels and libseccomps lack some.
+/// Names of system calls for a pod that is a machine: what a whole systemd may call, as systemd-nspawn's own filter has
+/// it for the capabilities that it gives (systemd 262), but for `@keyring`, as keys are the host's, and with
+/// `@memlock`, as the apps' filter has it. Older kernels and libseccomps lack some.
 enum MachineSystemCalls {
     /// What is allowed; beside it `socket`, but for the kernel's audit.
     static let allowed = words(

@@ -1,5 +1,5 @@
-/// A unit that every machine of a pod has (stage1 nspawn), whatever its apps: the few that a systemd needs to run, to keep a
-/// journal, to be talked to and to end in order. systemd 262 has some of them built in; 252 and 257 have not.
+/// A unit that every machine of a pod has (stage1 nspawn), whatever its apps: the few that a systemd needs to run, to
+/// keep a journal, to be talked to and to end in order. systemd 262 has some of them built in; 252 and 257 have not.
 struct MachineUnit: Sendable {
     let name: String
     let settings: [(String, [(String, String)])]
@@ -35,8 +35,8 @@ enum MachineUnits {
         MachineUnit($0, unit: [])
     }
 
-    /// What ends a machine: a target for who asks (`machinectl poweroff` by a signal, the last app's end by D-Bus) and the
-    /// unit with the deed. Mounts are left to the kernel, which takes them with the machine.
+    /// What ends a machine: a target for who asks (`machinectl poweroff` by a signal, the last app's end by D-Bus) and
+    /// the unit with the deed. Mounts are left to the kernel, which takes them with the machine.
     private static let endings =
         [
             ("exit", "exit-force"), ("poweroff", "poweroff-force"), ("reboot", "reboot-force"),
@@ -83,8 +83,8 @@ enum MachineUnits {
             "Socket",
             [
                 ("ListenDatagram", "/run/systemd/journal/dev-log"),
-                // The second one is journald's mark that the journal need not be kept in memory first: there is nothing to
-                // wait for here, and what is in memory would be lost with the machine.
+                // The second one is journald's mark that the journal need not be kept in memory first: there is nothing
+                // to wait for here, and what is in memory would be lost with the machine.
                 ("Symlinks", "/dev/log /run/systemd/journal/flushed"), ("SocketMode", "0666"),
                 ("PassCredentials", "yes"), ("PassSecurity", "yes"), ("ReceiveBuffer", "8M"), ("SendBuffer", "8M"),
                 ("Service", "systemd-journald.service"),

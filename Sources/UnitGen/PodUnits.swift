@@ -15,8 +15,8 @@ extension PodPlan {
     /// The pod's machine and journal namespace.
     var machineName: String { "rkt-\(uuid)" }
 
-    /// The units of the pod that the host's systemd runs beside `pod@UUID.service`: its slice and one unit per app; none
-    /// where the pod has a systemd of its own (``machineRoot()``), or a program of an image runs it.
+    /// The units of the pod that the host's systemd runs beside `pod@UUID.service`: its slice and one unit per app;
+    /// none where the pod has a systemd of its own (``machineRoot()``), or a program of an image runs it.
     ///
     /// - Returns: The units, the slice first.
     /// - Throws: ``RktError`` with `invalidArgument`, naming what cannot stand in a unit.

@@ -51,8 +51,8 @@ private struct SeccompTexts {
 }
 
 extension PodPlan {
-    /// A bundle's `config.json` that does nothing but have the runtime compile an app's filter of system calls, which it keeps:
-    /// a pod that is a machine is given what is kept, as in there each app would compile it anew.
+    /// A bundle's `config.json` that does nothing but have the runtime compile an app's filter of system calls, which
+    /// it keeps: a pod that is a machine is given what is kept, as in there each app would compile it anew.
     ///
     /// - Parameter app: The app.
     /// - Returns: The JSON; nil where nothing is to be compiled.
@@ -61,7 +61,8 @@ extension PodPlan {
         return Self.compiling(SeccompProfile(capabilities: app.capabilities, architecture: .current))
     }
 
-    /// The same with the filter for all of a machine: the same text for every pod, as it is compiled once for all of them.
+    /// The same with the filter for all of a machine: the same text for every pod, as it is compiled once for all of
+    /// them.
     ///
     /// - Returns: The JSON; nil where the pod is no machine.
     public func machineFilterConfiguration() -> [UInt8]? {

@@ -28,7 +28,7 @@ extension RuntimeBundle {
         return own + [sys, cgroups]
     }
 
-    /// What fly shows of the host (reference, 6.12): all that is mounted there, and will be; nothing goes the other way.
+    /// What fly shows of the host, as rkt 1's did: all that is mounted there, and will be; nothing goes the other way.
     private static var hostMounts: [Mount] {
         // With the flags they have on every host: crun takes those away that it is not told.
         let copy = ["rbind", "rslave", "nosuid"]
@@ -51,9 +51,9 @@ extension RuntimeBundle {
         return own + shared.map { Linux.Namespace(type: $0.0, path: "/run/rkt/ns/\($0.1)") }
     }
 
-    /// The kernel's interfaces that an app does not see (reference, 5.5, and what came after it).
+    /// The kernel's interfaces that an app does not see: those that rkt 1.30 hid, and later ones.
     ///
-    /// Of the reference's list, `/sys/fs` is missing: the app's own cgroup is below it. What it makes read-only below
+    /// Of rkt 1.30's list, `/sys/fs` is missing: the app's own cgroup is below it. What it makes read-only below
     /// `/sys` is so with all of `/sys`.
     static let maskedPaths = [
         "/proc/acpi", "/proc/asound", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",

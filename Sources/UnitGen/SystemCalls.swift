@@ -1,4 +1,4 @@
-/// Names of system calls: the reference's list (5.4), and what came into use after it was made.
+/// Names of system calls: the list of rkt 1.30, and what came into use after it was made.
 enum SystemCalls {
     /// What every app may call: nothing that reaches beyond the app without a capability. io_uring is not here: it does
     /// what filtered calls do.

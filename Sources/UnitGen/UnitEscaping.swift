@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import Manifests
 
 /// Writing text into unit files so that systemd reads just that text: one function per place.
 public enum UnitEscaping {
@@ -35,26 +36,6 @@ public enum UnitEscaping {
         return try ":" + words.map { try execArgument(Array($0.utf8)) }.joined(separator: " ")
     }
 
-    /// An assignment for `Environment=`.
-    ///
-    /// - Parameters:
-    ///   - name: The variable.
-    ///   - value: The value.
-    /// - Returns: The assignment in quotes.
-    /// - Throws: ``RktError`` with `invalidArgument`, naming the variable, for a name that systemd does not take, and
-    ///   for a value that is not text.
-    public static func environmentAssignment(_ name: String, _ value: [UInt8]) throws -> String {
-        let bytes = Array(name.utf8)
-        let isName = bytes.allSatisfy { UnitText.isLetterOrDigit($0) || $0 == UInt8(ascii: "_") }
-        guard let first = bytes.first, isName, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
-            throw RktError(.invalidArgument, "\(name.debugDescription) is no name for a variable in a unit")
-        }
-        guard let text = String(validating: value, as: UTF8.self), UnitText.isReadable(text) else {
-            throw RktError(.invalidArgument, "the value of environment variable \(name) is not UTF-8 text")
-        }
-        return "\"\(name)=\(try quoted(value, field: "the value of environment variable \(name)"))\""
-    }
-
     /// A field for `LogExtraFields=`.
     ///
     /// - Parameters:
@@ -75,26 +56,8 @@ public enum UnitEscaping {
         return "\"\(name)=\(try quoted(value, field: "journal field \(name)"))\""
     }
 
-    /// Text that systemd expands specifiers in and takes as it is otherwise, such as a path of `RequiresMountsFor=`.
-    ///
-    /// - Parameters:
-    ///   - text: The text.
-    ///   - field: What the text is, for errors.
-    /// - Returns: The value of the assignment.
-    /// - Throws: ``RktError`` with `invalidArgument`, naming the field, for what cannot be expressed there: control
-    ///   characters and spaces at the ends.
-    public static func plain(_ text: String, field: String) throws -> String {
-        let ends = [text.unicodeScalars.first, text.unicodeScalars.last]
-        guard !text.unicodeScalars.contains(where: { UnitText.isControl($0) || !UnitText.isReadable($0) }),
-            !ends.contains(" ")
-        else {
-            throw RktError(.invalidArgument, "\(field) \(text.debugDescription) cannot stand in a unit")
-        }
-        return doubledSpecifiers(text)
-    }
-
-    /// Text for people, as in `Description=`: what cannot stand there becomes a replacement character, as a pod must not
-    /// fail for the look of a line.
+    /// Text for people, as in `Description=`: what cannot stand there becomes a replacement character, as a pod must
+    /// not fail for the look of a line.
     ///
     /// - Parameter text: The text.
     /// - Returns: The value of the assignment.
@@ -122,7 +85,7 @@ public enum UnitEscaping {
         guard !bytes.contains(0) else { throw RktError(.invalidArgument, "\(field) has a NUL byte in it") }
         // Text stays readable; what systemd would not take as text is written out byte by byte.
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            return bytes.map { $0 < 128 ? quoted(Unicode.Scalar($0)) : "\\x\(UnitText.hex($0))" }.joined()
+            return bytes.map { $0 < 128 ? quoted(Unicode.Scalar($0)) : "\\x\([$0].hex)" }.joined()
         }
         return text.unicodeScalars.map(quoted).joined()
     }
@@ -133,7 +96,7 @@ public enum UnitEscaping {
         case "\"": "\\\""
         case "%": "%%"
         case _ where UnitText.isControl(scalar) || !UnitText.isReadable(scalar):
-            String(scalar).utf8.map { "\\x\(UnitText.hex($0))" }.joined()
+            String(scalar).utf8.map { "\\x\([$0].hex)" }.joined()
         default: String(scalar)
         }
     }

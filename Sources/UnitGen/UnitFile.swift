@@ -2,8 +2,7 @@ internal import Diagnostics
 
 /// A unit file: sections in order, each with its assignments in order. A key may be there several times.
 ///
-/// What one of these holds can be written and read back: ``init(parsing:)-(String)`` of its ``description`` is equal
-/// to it.
+/// What one of these holds systemd reads back from its ``description``.
 public struct UnitFile: Sendable, Hashable {
     /// A section.
     public struct Section: Sendable, Hashable {
@@ -53,16 +52,6 @@ public struct UnitFile: Sendable, Hashable {
             throw RktError(.limitExceeded, "the value of \(key)= is longer than the \(Self.lineLimit) bytes of a line")
         }
         append(Assignment(key: key, value: value), to: section)
-    }
-
-    /// The values of a key, in order.
-    ///
-    /// - Parameters:
-    ///   - section: The section.
-    ///   - key: The key.
-    /// - Returns: The values; none when the key is not there.
-    public func values(_ section: String, _ key: String) -> [String] {
-        sections.filter { $0.name == section }.flatMap(\.assignments).filter { $0.key == key }.map(\.value)
     }
 
     /// Adds a section without assignments; a section that is there stays as it is.

@@ -14,12 +14,6 @@ enum UnitText {
         scalar.value < 32 || (0x7F...0x9F).contains(scalar.value)
     }
 
-    /// A byte as two hexadecimal digits.
-    static func hex(_ byte: UInt8) -> String {
-        let digits = String(byte, radix: 16)
-        return byte < 16 ? "0\(digits)" : digits
-    }
-
     static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
             || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)

@@ -1,6 +1,7 @@
 import CMusl
 
-/// ExecStopPost= of an app's unit on the host: records the app's end for the pod, unless the app is about to be restarted.
+/// ExecStopPost= of an app's unit on the host: records the app's end for the pod, unless the app is about to be
+/// restarted.
 ///
 /// Arguments: UUID APP DATA-DIRECTORY. systemd says how the app ended: SERVICE_RESULT, EXIT_CODE, EXIT_STATUS.
 enum AppEnd {
@@ -33,8 +34,8 @@ enum AppEnd {
         _exit(0)
     }
 
-    /// Whether the end is a failure of the pod's. While the pod is being stopped (no outlook) apps end as they do, if they
-    /// end in time.
+    /// Whether the end is a failure of the pod's. While the pod is being stopped (no outlook) apps end as they do, if
+    /// they end in time.
     private static func hasFailed(_ outlook: UnitOutlook?, code: Int32) -> Bool {
         guard let outlook else { return getenv("SERVICE_RESULT").map { equal($0, "timeout") } ?? false }
         guard getenv("SERVICE_RESULT").map({ equal($0, "success") }) ?? false else { return true }
@@ -45,7 +46,7 @@ enum AppEnd {
         return killed && clean.contains(code) && !outlook.isAskedToStop
     }
 
-    /// The exit status of the unit's main process as the reference counts it: the number of the signal that killed it, if
+    /// The exit status of the unit's main process as rkt 1 counted it: the number of the signal that killed it, if
     /// one did.
     static func exitCode() -> Int32 {
         guard let status = getenv("EXIT_STATUS") else { return ExitStatus.setup }

@@ -3,8 +3,8 @@ import CMusl
 /// ExecStart= of an app's unit: mounts the app's root, lets the OCI runtime start the app in the pod's namespaces,
 /// hands it to systemd as the unit's main process, and ends. Nothing of this program stays beside the app.
 ///
-/// Arguments: UUID APP DATA-DIRECTORY RUNTIME; `-` for the data directory in a machine, where all is mounted already and the
-/// pod's namespaces are those of its systemd.
+/// Arguments: UUID APP DATA-DIRECTORY RUNTIME; `-` for the data directory in a machine, where all is mounted already
+/// and the pod's namespaces are those of its systemd.
 enum AppLauncher {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         guard arguments.count >= 4 else { refuse(Text("app: too few arguments")) }
@@ -61,14 +61,15 @@ enum AppLauncher {
         _exit(0)
     }
 
-    /// Goes to a mount namespace of its own: what the runtime mounts must not come to anybody else, not even for a moment.
+    /// Goes to a mount namespace of its own: what the runtime mounts must not come to anybody else, not even for a
+    /// moment.
     private static func leaveMounts() {
         check(unshare(CLONE_NEWNS), Text("making a mount namespace"))
         check(mount(nil, "/", nil, MS_REC | MS_SLAVE, nil), Text("making mounts private"))
     }
 
-    /// Records in a machine that the app could not be started, and ends that, before its systemd hears of it and says that
-    /// the machine has come up. Where the app would be started again, what watches the apps sees to it.
+    /// Records in a machine that the app could not be started, and ends that, before its systemd hears of it and says
+    /// that the machine has come up. Where the app would be started again, what watches the apps sees to it.
     private static func recordFailure(in pod: Int32, _ status: Int32, app: Text, unit: Text, _ code: Int32) {
         guard let systemd = BusConnection.systemd() else { return }
         let answers = ["Restart", "RestartForceExitStatus"].map { (name: StaticString) in
@@ -90,8 +91,8 @@ enum AppLauncher {
 
     /// Lets go of the root of the app's last life, which systemd keeps (FDSTORE=1) and hands to the next one.
     ///
-    /// It is kept because the last to let go of an overlay waits for its files to be on disk. That would be the app, whose
-    /// end everybody waits for; so it is systemd, once the unit is down, in a process that nobody waits for.
+    /// It is kept because the last to let go of an overlay waits for its files to be on disk. That would be the app,
+    /// whose end everybody waits for; so it is systemd, once the unit is down, in a process that nobody waits for.
     private static func forgetRoot() {
         guard getenv("LISTEN_FDS") != nil else { return }
         _ = close_range(3, .max, 0)

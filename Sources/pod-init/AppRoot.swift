@@ -1,10 +1,11 @@
 import CMusl
 
-/// The app's root file system: an overlay of the image's layers and the app's own writable directory. Its mount lives in
-/// this process's mount namespace and therefore just as long as the app; systemd keeps the file system itself until the
-/// unit is down.
+/// The app's root file system: an overlay of the image's layers and the app's own writable directory. Its mount lives
+/// in this process's mount namespace and therefore just as long as the app; systemd keeps the file system itself until
+/// the unit is down.
 enum AppRoot {
-    /// Where the ids of a machine's users are not the disk's: how they are mapped, and a place for the mounts that do it.
+    /// Where the ids of a machine's users are not the disk's: how they are mapped, and a place for the mounts that do
+    /// it.
     struct Mapping {
         /// An empty directory in memory.
         let place: Text
@@ -89,7 +90,7 @@ enum AppRoot {
         return mounted
     }
 
-    /// The hosts file of an app whose image has none (reference, 5.10).
+    /// The hosts file of an app whose image has none, as rkt 1 made it.
     private static func hosts(_ hostname: Text) -> Text {
         Text("127.0.0.1\tlocalhost localhost.localdomain") + (hostname.count > 0 ? Text(" ") + hostname : hostname)
             + "\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff02::1\tip6-allnodes\n"

@@ -210,8 +210,8 @@ final class AppsStart {
     /// How often systemd was made to look at its unit files again.
     private var refreshes = 0
 
-    /// Makes systemd see a file it has missed: it reads a directory again when the directory's time has changed, and two
-    /// files that are made within one tick of the kernel's clock leave the same time.
+    /// Makes systemd see a file it has missed: it reads a directory again when the directory's time has changed, and
+    /// two files that are made within one tick of the kernel's clock leave the same time.
     private func refreshUnits() {
         refreshes += 1
         var nothing = pollfd(fd: -1, events: 0, revents: 0)
@@ -288,8 +288,8 @@ final class AppsStart {
 
     // MARK: The connection
 
-    /// The system bus if it takes us, else systemd's own socket. systemd makes each signal once for the bus, but once more
-    /// for every connection to its own socket.
+    /// The system bus if it takes us, else systemd's own socket. systemd makes each signal once for the bus, but once
+    /// more for every connection to its own socket.
     private static func connect(_ isBus: inout Bool, _ interruption: BusConnection.Interruption) -> BusConnection {
         if let bus = BusConnection.systemBus(interruption) {
             isBus = true

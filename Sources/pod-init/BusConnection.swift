@@ -3,8 +3,8 @@ import CMusl
 /// A connection to systemd's own socket or to the system bus.
 ///
 /// This is D-Bus by hand, because it is on the way of every pod's start and of every app's end, where loading a library
-/// takes longer than all the rest: a few fixed calls. The bus lets only those answer who were asked, but anybody may send
-/// a signal, or a message that is not understood here and is passed over.
+/// takes longer than all the rest: a few fixed calls. The bus lets only those answer who were asked, but anybody may
+/// send a signal, or a message that is not understood here and is passed over.
 final class BusConnection {
     private let fd: Int32
     private var serial: UInt32 = 0

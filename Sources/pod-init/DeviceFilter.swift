@@ -1,10 +1,10 @@
 import CMusl
 
-/// Keeps the host's devices from what is in a cgroup, as `DevicePolicy=closed` does for a unit: for a machine whose cgroup is
-/// no unit's own. Its own systemd cannot, as the machine's filter of system calls keeps bpf(2) for the host.
+/// Keeps the host's devices from what is in a cgroup, as `DevicePolicy=closed` does for a unit: for a machine whose
+/// cgroup is no unit's own. Its own systemd cannot, as the machine's filter of system calls keeps bpf(2) for the host.
 enum DeviceFilter {
-    /// Devices that are there for everybody, and that a container's `/dev` is made of: major and minor numbers of character
-    /// devices, as the kernel's `Documentation/admin-guide/devices.txt` has them.
+    /// Devices that are there for everybody, and that a container's `/dev` is made of: major and minor numbers of
+    /// character devices, as the kernel's `Documentation/admin-guide/devices.txt` has them.
     private static let devices: [(major: UInt32, minor: UInt32)] = [
         (1, 3), (1, 5), (1, 7), (1, 8), (1, 9),  // null, zero, full, random, urandom
         (5, 0), (5, 1), (5, 2),  // tty, console, ptmx
@@ -13,7 +13,8 @@ enum DeviceFilter {
     /// Those of pseudo terminals.
     private static let terminals: ClosedRange<UInt32> = 136...143
 
-    /// Puts the program into force for a cgroup that has none; it goes with the cgroup. Ends this program when that fails.
+    /// Puts the program into force for a cgroup that has none; it goes with the cgroup. Ends this program when that
+    /// fails.
     static func attach(to cgroup: Int32) {
         if count_device_programs(cgroup) > 0 { return }
         let program = instructions.withUnsafeBufferPointer { load_device_program($0.baseAddress, UInt32($0.count)) }
@@ -24,8 +25,8 @@ enum DeviceFilter {
 
     // MARK: The program
 
-    /// Registers: 1 leads to three words: access and, in its lower half, the kind of device; its major number; its minor
-    /// number. 0 is the answer.
+    /// Registers: 1 leads to three words: access and, in its lower half, the kind of device; its major number; its
+    /// minor number. 0 is the answer.
     private static var instructions: [UInt] {
         let allow = [instruction(move, 0, value: 1), instruction(exit, 0, value: 0)]
         let refuse = [instruction(move, 0, value: 0), instruction(exit, 0, value: 0)]

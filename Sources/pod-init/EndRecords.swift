@@ -1,7 +1,7 @@
 import CMusl
 
-/// The records of apps' ends. The pod's directory holds a file of the right size for each already (`status/.APP`, `status/.EXIT`),
-/// so that a full disk does not lose one; a record gets its name when it is complete.
+/// The records of apps' ends. The pod's directory holds a file of the right size for each already (`status/.APP`,
+/// `status/.EXIT`), so that a full disk does not lose one; a record gets its name when it is complete.
 enum EndRecords {
     /// Records that an app has ended, and tells the pod's init.
     ///
@@ -34,8 +34,8 @@ enum EndRecords {
         write(in: status, Text(".") + app, code)
     }
 
-    /// Records the ends of apps that are down though nothing has recorded them: systemd did not start one again, as it was
-    /// stopped while it waited for that or was started too often; or what should have recorded the end was killed.
+    /// Records the ends of apps that are down though nothing has recorded them: systemd did not start one again, as it
+    /// was stopped while it waited for that or was started too often; or what should have recorded the end was killed.
     static func recordMissing(in pod: Int32, uuid: UnsafePointer<CChar>) {
         guard let apps = PodState.unended(pod), !apps.isEmpty,
             let status = openIfThere(in: pod, Text("status"), O_RDONLY | O_DIRECTORY)

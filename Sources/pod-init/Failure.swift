@@ -1,6 +1,6 @@
 import CMusl
 
-/// Exit statuses of this program, as the reference has them.
+/// Exit statuses of this program, as rkt 1's stage1 had them.
 enum ExitStatus {
     /// The pod or app could not be set up.
     static let setup: Int32 = 254

@@ -1,14 +1,14 @@
 import CMusl
 
-/// A start that `rkt run` has asked for and not systemd: the pod's machine is then below that command, in its context and
-/// limits, and does not outlive it. The other side is `Pods/Foreground/`.
+/// A start that `rkt run` has asked for and not systemd: the pod's machine is then below that command, in its context
+/// and limits, and does not outlive it. The other side is `Pods/Foreground/`.
 ///
 /// Words: `beside` or `scope`, which says where the machine's cgroup is, and the process of the command.
 struct Foreground {
     private let parent: Int32
     private let isBeside: Bool
-    /// A pipe out of which a byte comes when the machine's process is where it belongs: `y` when it is to tell machined of the
-    /// machine.
+    /// A pipe out of which a byte comes when the machine's process is where it belongs: `y` when it is to tell machined
+    /// of the machine.
     private static let gate: Int32 = 4
 
     /// What the words say; nil when it is systemd's start.

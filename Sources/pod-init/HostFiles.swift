@@ -1,8 +1,8 @@
 import CMusl
 
 /// The files that were generated for a pod: its units and what belongs to them, which go below the host's `/run`
-/// (`host-files`) or into the root of a pod that is a machine (`machine-files`). The other side, which says what these files
-/// in the pod's directory look like, is `Pods/HostFiles.swift`.
+/// (`host-files`) or into the root of a pod that is a machine (`machine-files`). The other side, which says what these
+/// files in the pod's directory look like, is `Pods/HostFiles.swift`.
 struct HostFiles {
     private let files: [File]
 

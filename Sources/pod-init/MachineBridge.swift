@@ -1,12 +1,12 @@
 import CMusl
 
-/// Passes bytes on between its standard input and output and a socket in a machine, from inside of that machine and as its
-/// root: its systemd talks to nobody else.
+/// Passes bytes on between its standard input and output and a socket in a machine, from inside of that machine and as
+/// its root: its systemd talks to nobody else.
 ///
 /// Arguments: PID SOCKET, the machine's first process and the socket's path.
 enum MachineBridge {
-    /// Goes on as a copy of this program that nobody can change: in a machine, whoever may trace processes can open what
-    /// another one executes, and that is a file of the host's.
+    /// Goes on as a copy of this program that nobody can change: in a machine, whoever may trace processes can open
+    /// what another one executes, and that is a file of the host's.
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         Role.name = "bridge"
         let program = openFile(Text("/proc/self/exe"), O_RDONLY)

@@ -1,20 +1,21 @@
 import CMusl
 
-/// The filter of system calls for all of a machine. systemd-nspawn would compile its own anew for each, which takes it a
-/// quarter of the machine's start; here the runtime compiles one of the same rules once for all machines, and the machine's
-/// first process puts it into force.
+/// The filter of system calls for all of a machine. systemd-nspawn would compile its own anew for each, which takes it
+/// a quarter of the machine's start; here the runtime compiles one of the same rules once for all machines, and the
+/// machine's first process puts it into force.
 enum MachineFilter {
     /// Where it is in the machine's root.
     static let path: StaticString = "/rkt/filter"
 
-    /// Where those are kept that have been compiled since the host's boot; a runtime that keeps no filters leaves an empty one.
+    /// Where those are kept that have been compiled since the host's boot; a runtime that keeps no filters leaves an
+    /// empty one.
     private static let directory: StaticString = "/run/rkt/machine-filter"
 
     /// Above what the kernel takes: 4096 instructions of 8 bytes.
     private static let limit = 32_769
 
-    /// The compiled filter for a pod; nil where systemd-nspawn is to see to it: for want of one, and where the machine has
-    /// other capabilities, which are what the rules are for.
+    /// The compiled filter for a pod; nil where systemd-nspawn is to see to it: for want of one, and where the machine
+    /// has other capabilities, which are what the rules are for.
     static func compiled(for pod: PodRecords, _ configuration: PodConfiguration) -> [UInt8]? {
         guard configuration.optional("Capabilities") == nil,
             let rules = contents(in: pod.directory, Text("machine-filter/config.json"))
@@ -25,8 +26,8 @@ enum MachineFilter {
         return contents(kept, limit: limit).flatMap { isWhole($0) ? $0 : nil }
     }
 
-    /// Compiles in a process of its own: whatever fails, from a full `/run` to a filter that the kernel does not take, there is
-    /// none then.
+    /// Compiles in a process of its own: whatever fails, from a full `/run` to a filter that the kernel does not take,
+    /// there is none then.
     private static func compile(for pod: PodRecords, _ configuration: PodConfiguration, as name: Text) {
         let child = check(fork(), Text("forking"))
         guard child == 0 else {

@@ -1,8 +1,8 @@
 import CMusl
 
-/// The root file system of a pod that is a machine: in memory, with the host's `/usr`, files that were generated, and mounts
-/// of the apps' roots, the pod's records and its journal. It is in a mount namespace of its own and goes with the machine.
-/// Names of its places are in `UnitGen/MachineRoot.swift`, too.
+/// The root file system of a pod that is a machine: in memory, with the host's `/usr`, files that were generated, and
+/// mounts of the apps' roots, the pod's records and its journal. It is in a mount namespace of its own and goes with
+/// the machine. Names of its places are in `UnitGen/MachineRoot.swift`, too.
 struct MachineRoot {
     private let pod: PodRecords
     private let configuration: PodConfiguration
@@ -61,8 +61,8 @@ struct MachineRoot {
 
     // MARK: The runtime's filters
 
-    /// The filters of system calls that the runtime has compiled on this host: in the machine each app would do so again,
-    /// which takes as long as all else that the runtime does.
+    /// The filters of system calls that the runtime has compiled on this host: in the machine each app would do so
+    /// again, which takes as long as all else that the runtime does.
     private func compiledFilters() -> [(Text, [UInt8])] {
         let path = Text(RuntimeContainer.stateDirectory) + RuntimeContainer.filters
         // The directory alone is what a runtime leaves that keeps none.
@@ -146,9 +146,9 @@ struct MachineRoot {
         check(result, Text("mounting ") + target)
     }
 
-    /// Mounts a directory of the host that the machine writes to. Where the machine has users of its own, the directory is
-    /// theirs on the disk too: with mapped ids, a set-uid program that the machine's root leaves there would be the host's
-    /// root's.
+    /// Mounts a directory of the host that the machine writes to. Where the machine has users of its own, the directory
+    /// is theirs on the disk too: with mapped ids, a set-uid program that the machine's root leaves there would be the
+    /// host's root's.
     private func attachOwn(_ directory: Text, to target: Text) {
         if base > 0 { give(directory) }
         attach(directory, to: target, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -172,8 +172,8 @@ struct MachineRoot {
         _ = close(tree)
     }
 
-    /// Mounts the apps' roots. Of many, another process mounts half: nothing else has anything to do before the machine is
-    /// there, and the kernel takes as long for an app as all else here.
+    /// Mounts the apps' roots. Of many, another process mounts half: nothing else has anything to do before the machine
+    /// is there, and the kernel takes as long for an app as all else here.
     private func mountApps(_ apps: [(name: Text, target: Text)], isTemporary: Bool) {
         // Mounts with mapped ids have one place on their way.
         let half = mapping < 0 && apps.count > 3 ? apps.count / 2 : 0
@@ -191,8 +191,8 @@ struct MachineRoot {
         if status != 0 { Role.end(ExitStatus.setup) }
     }
 
-    /// Mounts an app's root. Where the machine has users of its own, the layers and the app's files are theirs in there, but
-    /// not on the disk.
+    /// Mounts an app's root. Where the machine has users of its own, the layers and the app's files are theirs in
+    /// there, but not on the disk.
     private func mountApp(_ app: Text, on target: Text, isTemporary: Bool) {
         let bundle = pod.path + "/apps/" + app
         let hostname = Text(configuration.value("Hostname"))

@@ -1,7 +1,7 @@
 import CMusl
 
-/// Starting a pod that is a machine: systemd-nspawn boots a systemd in a root of our own making, and that systemd starts the
-/// apps. systemd-nspawn becomes the main process of `pod@UUID.service`; nothing of ours stays beside it.
+/// Starting a pod that is a machine: systemd-nspawn boots a systemd in a root of our own making, and that systemd
+/// starts the apps. systemd-nspawn becomes the main process of `pod@UUID.service`; nothing of ours stays beside it.
 struct MachineStart {
     private let pod: PodRecords
     private let apps: [Text]
@@ -93,7 +93,8 @@ struct MachineStart {
         let machine = process
         Role.beforeFailure = { _ in _ = signal_process(machine, SIGKILL) }
         if foreground == nil {
-            // systemd-nspawn makes two cgroups below the unit's, which takes no processes where resources are controlled.
+            // systemd-nspawn makes two cgroups below the unit's, which takes no processes where resources are
+            // controlled.
             _ = Cgroup.enterChild(Text("start"))
         } else {
             Notify.send(Text("X_RKT_MACHINE_PID=") + pid)
@@ -111,8 +112,8 @@ struct MachineStart {
 
     // MARK: Waiting
 
-    /// Waits until the machine's systemd has started all apps; ends the program when that comes to nothing, and when all
-    /// has ended already.
+    /// Waits until the machine's systemd has started all apps; ends the program when that comes to nothing, and when
+    /// all has ended already.
     private mutating func waitUntilReady() {
         while true {
             var polled = [
@@ -149,7 +150,8 @@ struct MachineStart {
         return isReady
     }
 
-    /// The machine is down. Where all apps had started and have ended that was all; else it has said why, or its app has.
+    /// The machine is down. Where all apps had started and have ended that was all; else it has said why, or its app
+    /// has.
     private func finish() -> Never {
         let status = pod.processStatus
         let hasStarted = apps.allSatisfy { exists(in: pod.directory, Text("status/") + PodState.started + $0) }
@@ -166,7 +168,8 @@ struct MachineStart {
     /// Whoever asked for the start has called it off: what the apps end with is no failure.
     private mutating func callOff() -> Never {
         PodState.markStopping(pod.directory)
-        // The kernel lets no signal through to a PID 1 that does not wait for it: a machine can be asked once it is ready.
+        // The kernel lets no signal through to a PID 1 that does not wait for it: a machine can be asked once it is
+        // ready.
         if !hasLeader { _ = signal_process(process, SIGKILL) }
         let deadline = monotonic_time() + Self.patience
         while true {

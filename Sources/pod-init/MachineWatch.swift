@@ -1,12 +1,12 @@
 import CMusl
 
-/// The watch over the apps of a pod that is a machine (ExecStart= of its `rkt-ends.service`): records how they end, and ends
-/// the machine behind the last of them or the first that fails.
+/// The watch over the apps of a pod that is a machine (ExecStart= of its `rkt-ends.service`): records how they end, and
+/// ends the machine behind the last of them or the first that fails.
 ///
-/// One process for all: systemd tells of every unit on its own socket, while an ExecStopPost= of each app would take systemd
-/// as long as the app's start. It is systemd that knows how an app has ended: whoever watches later, as after a kill, sees
-/// the same, unless the app has been started again. What it tells with each change is all that there is to know of it, so that
-/// it is asked for little more than what was before this listened.
+/// One process for all: systemd tells of every unit on its own socket, while an ExecStopPost= of each app would take
+/// systemd as long as the app's start. It is systemd that knows how an app has ended: whoever watches later, as after a
+/// kill, sees the same, unless the app has been started again. What it tells with each change is all that there is to
+/// know of it, so that it is asked for little more than what was before this listened.
 ///
 /// Arguments: none.
 final class MachineWatch {
@@ -51,8 +51,8 @@ final class MachineWatch {
         recorded = found.map { _ in nil }
     }
 
-    /// Looks at all that changes, until systemd stops this, or executes itself anew, which ends the connection: then it starts
-    /// this again.
+    /// Looks at all that changes, until systemd stops this, or executes itself anew, which ends the connection: then it
+    /// starts this again.
     private func follow() -> Never {
         while true {
             lookAtChanged()
@@ -135,8 +135,8 @@ final class MachineWatch {
         return ends
     }
 
-    /// The ends that systemd has told of and that have no record. It also tells of what a unit only passes through, as before it
-    /// is started again.
+    /// The ends that systemd has told of and that have no record. It also tells of what a unit only passes through, as
+    /// before it is started again.
     private func seen(_ indices: [Int]) -> [(index: Int, end: UnitEnd)] {
         var ends: [(index: Int, end: UnitEnd)] = []
         for index in indices {
@@ -207,8 +207,8 @@ final class MachineWatch {
         }
     }
 
-    /// Ends the machine behind its last app, or behind one that has failed. While others are still to be started, the last
-    /// of them sees to it: it looks at the record after it has made its mark, so that one of the two does.
+    /// Ends the machine behind its last app, or behind one that has failed. While others are still to be started, the
+    /// last of them sees to it: it looks at the record after it has made its mark, so that one of the two does.
     private func endMachine() {
         guard !hasEndedMachine else { return }
         let hasFailed = exists(in: status, Text("EXIT")) && !exists(in: pod, Text(PodState.stopping))

@@ -26,16 +26,16 @@ enum Notify {
 
     /// Waits until systemd reads one more message, and therefore has dealt with everything sent before.
     ///
-    /// systemd's own barrier is a descriptor that it closes, and for each it starts a process to do so, which takes longer than
-    /// all the rest of a hand-over. Here the kernel tells: a socket whose buffer one message fills can be written to again once
-    /// that has been read.
+    /// systemd's own barrier is a descriptor that it closes, and for each it starts a process to do so, which takes
+    /// longer than all the rest of a hand-over. Here the kernel tells: a socket whose buffer one message fills can be
+    /// written to again once that has been read.
     ///
     /// - Parameter fd: The socket.
     /// - Returns: Whether it was read; false where this kernel does not tell.
     private static func waitUntilRead(_ fd: Int32) -> Bool {
         guard shrink_sending(fd) == 0 else { return false }
-        // A name that systemd passes over; more than a quarter of the smallest buffer there is, up to which the kernel takes
-        // a socket for one that can be written to.
+        // A name that systemd passes over; more than a quarter of the smallest buffer there is, up to which the kernel
+        // takes a socket for one that can be written to.
         var filler = Text("X_RKT_READ=")
         for _ in 0..<1500 { filler.append(byte: 46) }
         send(filler, with: nil, to: fd)
@@ -44,8 +44,8 @@ enum Notify {
         return unread_bytes(fd) == 0
     }
 
-    /// Waits until systemd has read everything sent before, by its own barrier: it closes the descriptor that comes with the
-    /// message.
+    /// Waits until systemd has read everything sent before, by its own barrier: it closes the descriptor that comes
+    /// with the message.
     private static func barrier(_ fd: Int32) {
         let ends = makePipe()
         send(Text("BARRIER=1"), with: ends.writer, to: fd)

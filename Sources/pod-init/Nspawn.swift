@@ -91,8 +91,8 @@ struct Nspawn {
     private var hasFilter: Bool { exists(in: AT_FDCWD, pod.path + "/rootfs" + MachineFilter.path) }
     private static let filtered: StaticString = "filtered"
 
-    /// Becomes the machine's systemd, which the kernel kills with systemd-nspawn, its parent: nobody would hold the machine
-    /// any more.
+    /// Becomes the machine's systemd, which the kernel kills with systemd-nspawn, its parent: nobody would hold the
+    /// machine any more.
     static func becomeSystemd(_ words: [UnsafePointer<CChar>]) -> Never {
         check(set_process_option(PR_SET_PDEATHSIG, UInt(SIGKILL)), Text("asking for the end of systemd-nspawn"))
         if let word = words.first, equal(word, Self.filtered) { MachineFilter.apply() }

@@ -34,7 +34,7 @@ struct PodRecords {
         let kept = keptLock(directory)
         let lock =
             kept >= 0
-            ? kept : Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o640) }
+            ? kept : Text("lock").withCString { open_at(directory, $0, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
         check(lock, Text("opening the pod's lock"))
         // systemd lets go of the lock of a machine a moment after its end: whoever starts it just then waits for that.
         let wait = isDown(directory) ? 0 : LOCK_NB
@@ -90,7 +90,8 @@ struct PodRecords {
     /// Removes what the last run left and lays out this run's records, so that a full disk cannot lose an end.
     func clearLastRun(apps: [Text]) {
         remove(in: directory, Text("pid"))
-        makeDirectory(in: directory, Text("status"), mode: 0o750)
+        // The group may read each record, but not open the directory: whoever can, can hold the lock on it.
+        makeDirectory(in: directory, Text("status"), mode: 0o710)
         let status = openFile(in: directory, Text("status"), O_RDONLY | O_DIRECTORY)
         forEachEntry(of: status) { name, kind in
             // A machine may have made a directory; it goes with the pod.
@@ -118,7 +119,7 @@ struct PodRecords {
                 remove(in: directory, Text(name))
                 check(Text(name).withCString { mkfifoat(directory, $0, 0o600) }, Text("making the pipe ") + name)
             }
-            writeFile(in: directory, Text("starting"), Text(""), mode: 0o640)
+            writeFile(in: directory, Text("starting"), Text(""), mode: 0o600)
         }
         _ = openFile(in: directory, Text("gate"), O_RDWR | O_NONBLOCK)
     }

@@ -2,8 +2,8 @@ import CMusl
 
 /// ExecStart= of `pod@.service`: makes a prepared or exited pod run, hands its init to systemd and is done.
 ///
-/// Argument: UUID; further ones are for ``Foreground``. Runs as root, as the main process of `pod@UUID.service` or as a child
-/// of `rkt run`.
+/// Argument: UUID; further ones are for ``Foreground``. Runs as root, as the main process of `pod@UUID.service` or as a
+/// child of `rkt run`.
 enum PodStart {
     static func run(_ arguments: [UnsafePointer<CChar>]) -> Never {
         Role.name = "pod-start"

@@ -21,15 +21,15 @@ enum PodState {
         if fd >= 0 { _ = close(fd) }
     }
 
-    /// What is before an app's name in the mark of one that was started in a machine: that may be down before it could say
-    /// that all have started.
+    /// What is before an app's name in the mark of one that was started in a machine: that may be down before it could
+    /// say that all have started.
     static let started: StaticString = "+"
 
     /// The mark that the pod has been asked to stop.
     static let stopping: StaticString = "status/STOPPING"
 
-    /// The number in a record; nil when there is none. A pod that is a machine may write its records: what it puts there
-    /// must not lead anywhere else, and must not keep anybody waiting.
+    /// The number in a record; nil when there is none. A pod that is a machine may write its records: what it puts
+    /// there must not lead anywhere else, and must not keep anybody waiting.
     static func record(in podDirectory: Int32, _ name: Text) -> Int32? {
         guard let fd = openIfThere(in: podDirectory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
         defer { _ = close(fd) }

@@ -1,8 +1,8 @@
 import CMusl
 
-/// A stage1 that is an image: a root file system with programs (entry points) that run the pod, stop it and clean up. They
-/// run on the host, in the pod's directory, and find the stage1's root and the apps' below it. The other side, which lays
-/// out what this finds, is `Pods/Stages/Stage1Image.swift`.
+/// A stage1 that is an image: a root file system with programs (entry points) that run the pod, stop it and clean up.
+/// They run on the host, in the pod's directory, and find the stage1's root and the apps' below it. The other side,
+/// which lays out what this finds, is `Pods/Stages/Stage1Image.swift`.
 struct Stage1Root {
     private let pod: Text
     private let configuration: PodConfiguration
@@ -90,8 +90,8 @@ struct Stage1Root {
 
     // MARK: Records
 
-    /// The stage1's own records of how apps have ended: `rkt/status` in its root, which is a directory of the pod's, as what
-    /// else is in that root is for root alone to look at.
+    /// The stage1's own records of how apps have ended: `rkt/status` in its root, which is a directory of the pod's, as
+    /// what else is in that root is for root alone to look at.
     private static let records: StaticString = "stage1-status"
 
     private func mountRecords() {

@@ -1,7 +1,7 @@
 import CMusl
 
-/// Starting a pod whose stage1 is an image: this process mounts what the stage1 expects and becomes its entry point, the
-/// main process of `pod@UUID.service`.
+/// Starting a pod whose stage1 is an image: this process mounts what the stage1 expects and becomes its entry point,
+/// the main process of `pod@UUID.service`.
 enum Stage1Start {
     static func run(
         _ pod: PodRecords,

@@ -1,7 +1,7 @@
 import CMusl
 
-/// ExecStop= of a pod whose stage1 is an image: has the stage1 end the pod, unless it has ended by itself, and records how it
-/// ended.
+/// ExecStop= of a pod whose stage1 is an image: has the stage1 end the pod, unless it has ended by itself, and records
+/// how it ended.
 struct Stage1Stop {
     static func run(_ pod: Int32, uuid: UnsafePointer<CChar>, configuration: PodConfiguration) -> Never {
         Role.name = "pod-stop"
@@ -40,7 +40,8 @@ struct Stage1Stop {
         return false
     }
 
-    /// Runs the entry point that stops a pod where the stage1 has mounted its root; whether there is one and all went well.
+    /// Runs the entry point that stops a pod where the stage1 has mounted its root; whether there is one and all went
+    /// well.
     private func ask(_ uuid: UnsafePointer<CChar>, _ configuration: PodConfiguration, until deadline: UInt) -> Bool {
         guard let path = link(Text("/run/rkt/pods/") + uuid) else { return false }
         let stage1 = Stage1Root(path, configuration)

@@ -6,7 +6,7 @@ struct UnitEnd {
     let hasRun: Bool
     /// When the unit came down, by the clock that only goes on: what tells two ends apart.
     let time: UInt64
-    /// The exit status as the reference counts it: the number of the signal that killed it, if one did.
+    /// The exit status as rkt 1 counted it: the number of the signal that killed it, if one did.
     let code: Int32
     private let isKilled: Bool
     private let hasSucceeded: Bool
@@ -30,8 +30,8 @@ struct UnitEnd {
         return facts
     }
 
-    /// What is asked for an end, in this order: the answers are of one moment only if the unit has not changed between the
-    /// first one and the last but one.
+    /// What is asked for an end, in this order: the answers are of one moment only if the unit has not changed between
+    /// the first one and the last but one.
     private static var asked: [UnitFacts.Property] {
         [
             .changed, .state, .activated, .deactivated, .result, .cause, .status, .started, .ended, .changed, .job,
@@ -89,8 +89,8 @@ struct UnitEnd {
             if !isFailed { return false }
             return !(wasAsked && isMachineStopping)
         }
-        // For systemd these signals are a good end; for a pod only when they are how a unit is stopped. Others are one where
-        // the unit has been told so (SuccessExitStatus=).
+        // For systemd these signals are a good end; for a pod only when they are how a unit is stopped. Others are one
+        // where the unit has been told so (SuccessExitStatus=).
         return isKilled && [SIGHUP, SIGINT, SIGPIPE, SIGTERM].contains(code) && !wasAsked
     }
 }

@@ -59,8 +59,8 @@ struct UnitFacts {
 
     // MARK: Listening
 
-    /// Takes what a signal of a unit tells. systemd tells of all that can change, first as of a service, then as of any unit:
-    /// the two together are of one moment.
+    /// Takes what a signal of a unit tells. systemd tells of all that can change, first as of a service, then as of any
+    /// unit: the two together are of one moment.
     ///
     /// - Parameter body: The signal's.
     /// - Returns: Whether that was the second one.

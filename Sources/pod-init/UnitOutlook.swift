@@ -21,8 +21,9 @@ struct UnitOutlook {
             BusCall.property(path, SystemdUnit.serviceInterface, "RestartPreventExitStatus"),
             BusCall.property(path, SystemdUnit.serviceInterface, "RestartForceExitStatus"),
         ]
-        // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects already:
-        // for each connection to its own socket it makes them once more, which takes it longer than all the rest.
+        // By the bus, which keeps a call while systemd executes itself anew, and where systemd has all its objects
+        // already: for each connection to its own socket it makes them once more, which takes it longer than all the
+        // rest.
         let bus = BusConnection.systemBus(patience: Self.patience)
         guard let (connection, asked) = Self.ask(bus, questions) ?? Self.ask(BusConnection.systemd(), questions) else {
             return

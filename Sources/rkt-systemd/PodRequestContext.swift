@@ -72,7 +72,8 @@ struct PodRequestContext {
 
     /// Prepares the pod.
     ///
-    /// - Parameter ahead: What is to be begun for a start that follows at once; the pod need not outlive a power loss then.
+    /// - Parameter ahead: What is to be begun for a start that follows at once; the pod need not outlive a power loss
+    ///   then.
     /// - Returns: The pod.
     /// - Throws: ``RktError`` when it could not be prepared; then nothing of it is left.
     func prepare(ahead: StartAhead? = nil) throws -> PodDirectory {

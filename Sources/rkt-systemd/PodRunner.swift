@@ -46,8 +46,8 @@ struct PodRunner {
         let follower = Task {
             do {
                 PodLogs.prepare()
-                // A pod that has ended by then is read once, at its end: to give up watching a journal takes the kernel a
-                // grace period.
+                // A pod that has ended by then is read once, at its end: to give up watching a journal takes the kernel
+                // a grace period.
                 try await OwnThread.wait(until: .now + Self.shortLife)
                 try await Self.follow(logs, printer)
             } catch let error as RktError where error.code == .unavailable {

@@ -145,6 +145,30 @@ import Testing
         #expect(error?.code == .permissionDenied)
     }
 
+    /// Nothing comes again that is fresh or unchanged, unless nobody's word counts for it any more.
+    @Test(arguments: ["max-age=60", "no-cache"])
+    func aKeyThatWasTakenAwayDoesNotCountForWhatIsHere(freshness: String) throws {
+        let site = try WebSite()
+        let image = image
+        site.put("/x.aci") { request in
+            let headers = [("ETag", "\"one\""), ("Cache-Control", freshness)]
+            return request.headers["if-none-match"] == nil
+                ? WebSite.Answer(headers: headers, body: image) : WebSite.Answer(status: 304, headers: headers)
+        }
+        site.put("/x.aci.asc", try signer.sign(image, by: alice))
+        try trust(alice)
+        func fetch() throws -> ImageRecord {
+            try site.fetcher(store, signatures: AppcSignatures(keys: keyStore.keys))
+                .fetch(url: "http://\(site.server.host)/x.aci", options: FetchOptions())
+        }
+        #expect(try fetch().verification.signers == [alice])
+        let before = site.paths.count
+        #expect(try fetch().verification.signers == [alice])
+        #expect(site.paths.count == before + (freshness == "no-cache" ? 1 : 0))
+        try keyStore.put("prefix.d/example.com", alice, [])
+        #expect(#expect(throws: RktError.self) { try fetch() }?.code == .permissionDenied)
+    }
+
     @Test func expiredAndRevokedKeysDoNotCount() throws {
         let old = try signer.makeKey("Old", expires: "1y", time: "20200101T000000")
         try trust(old)

@@ -158,6 +158,45 @@ import Testing
         #expect(try fetch(name: "example.com/app:1.0.0,os=linux").names == ["example.com/app:1.0.0"])
     }
 
+    /// A page that names several places: one where nobody answers, one that has nothing, and more.
+    private func putPlaces(_ last: String = "/second") {
+        let places = ["http://127.0.0.1:1", "http://\(site.server.host)/first", "http://\(site.server.host)\(last)"]
+        let tags = places.map { #"<meta name="ac-discovery" content="example.com \#($0)/{name}-{version}.{ext}">"# }
+        site.put("/example.com/app?ac-discovery=1", Array(tags.joined().utf8))
+    }
+
+    @Test func whereOnePlaceHasNothingToSendTheNextIsTried() throws {
+        putPlaces()
+        site.put("/second/example.com/app-1.0.0.aci", Self.aci)
+        let told = Mutex<[String]>([])
+        let fetcher = site.fetcher(store, notice: { line in told.withLock { $0.append(line) } })
+        let options = FetchOptions(insecureImage: true)
+        let record = try fetcher.fetch(try AppcImageName("example.com/app:1.0.0"), options: options)
+        #expect(record.sources?.map(\.reference) == ["http://\(site.server.host)/second/example.com/app-1.0.0.aci"])
+        #expect(told.withLock(\.count) == 2)
+        #expect(told.withLock { $0.first?.hasPrefix("http://127.0.0.1:1/example.com/app-1.0.0.aci: ") } == true)
+        // Nothing else stays.
+        #expect(try Directory(path: "\(scratch.path)/store/tmp").names() == [])
+    }
+
+    @Test func whenNoPlaceHasItTheLastOneSaysWhy() throws {
+        putPlaces()
+        let error = try failure { try fetch(name: "example.com/app:1.0.0") }
+        #expect(error.code == .notFound)
+        #expect("\(error)".contains("does not have it"))
+        // Without a signature there is none, wherever the image is.
+        site.put("/second/example.com/app-1.0.0.aci", Self.aci)
+        #expect(try failure { try fetch(name: "example.com/app:1.0.0", insecure: false) }.code != .notFound)
+    }
+
+    @Test func anImageThatIsWrongIsNotLookedForElsewhere() throws {
+        putPlaces()
+        site.put("/first/example.com/app-1.0.0.aci", ImageFixture.aci(version: "2", [.file("rootfs/a", "b")]))
+        site.put("/second/example.com/app-1.0.0.aci", Self.aci)
+        #expect(try failure { try fetch(name: "example.com/app:1.0.0") }.code == .permissionDenied)
+        #expect(!site.paths.contains("/second/example.com/app-1.0.0.aci"))
+    }
+
     @Test func withoutAVersionTheLatestComesAndIsThatLater() throws {
         site.putPage("example.com/app", "example.com")
         site.put("/images/example.com/app-latest.aci", Self.aci)

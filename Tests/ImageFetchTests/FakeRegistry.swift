@@ -54,6 +54,15 @@ enum FakeRegistry {
     }
 }
 
+extension TestServer.Answer {
+    /// Leaves out what comes before a place, as was asked for with `Range`.
+    mutating func begin(at start: Int) {
+        status = 206
+        headers = [("Content-Range", "bytes \(start)-\(body.count - 1)/\(body.count)")]
+        body = Array(body.dropFirst(start))
+    }
+}
+
 /// Has one credential for each of some hosts, and counts who was asked for.
 final class ListedCredentials: CredentialSource {
     private let known: [String: Credential]

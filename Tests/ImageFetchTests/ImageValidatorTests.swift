@@ -38,6 +38,17 @@ import Testing
         #expect(names == [])
     }
 
+    /// Wherever signatures are listed, they are no images that are wrong.
+    @Test func signaturesBelongToAnImage() throws {
+        var layout = SignedLayout()
+        let signatures = try layout.signatures("example.com/app", .new)
+        layout.add(signatures, SignedLayout.kind("sigs"))
+        layout.addImage(SignedLayout.kind("image"))
+        let found = try validate(try layout.write(scratch))
+        #expect(found.problems == [])
+        #expect(found.images.count == 1)
+    }
+
     @Test func everyProblemOfALayoutIsNamed() throws {
         var fixture = ImageFixture.small
         fixture.layers.append(ImageFixture.Layer([.file("a", "b")]))

@@ -73,13 +73,19 @@ import Testing
         #expect(key.identities == ["Eve?[2J?1m?Alice"])
     }
 
-    @Test func base64IsReadBackAsItWas() throws {
-        for count in 0..<70 {
+    @Test func textFormIsReadBackAsItWas() throws {
+        func block(_ text: [UInt8]) throws -> [UInt8] { try PGPArmor.block(text, label: "X", name: "x") }
+        for count in 1..<200 {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255) }
-            #expect(Base64.decode(Base64.encode(bytes)) == bytes)
+            #expect(try block(PGPArmor.text(bytes, label: "X")) == bytes)
         }
-        for wrong in ["A", "AA", "AAA", "A===", "====", "=AAA", "AA=A", "AA==AAAA", "AA\nA", "AAA-"] {
-            #expect(Base64.decode(wrong.utf8) == nil, "\(wrong)")
+        func block(ofBase64 body: String) throws -> [UInt8] {
+            try block([UInt8]("-----BEGIN X-----\n\n\(body)\n-----END X-----\n".utf8))
+        }
+        #expect(try block(ofBase64: "AAAA") == [0, 0, 0])
+        for wrong in ["A", "AA", "AAA", "A===", "====", "=AAA", "AA=A", "AB==", "AA==AAAA", "AAAA=", "AA A", "AAA-"] {
+            #expect(throws: RktError.self, "\(wrong)") { try block(ofBase64: wrong) }
+            #expect(throws: RktError.self, "\(wrong)") { try block(ofBase64: "AAAA\n=\(wrong)") }
         }
     }
 

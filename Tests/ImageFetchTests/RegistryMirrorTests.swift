@@ -30,6 +30,7 @@ import Testing
         insecure: Bool = true,
         http: Bool = true,
         credentials: any CredentialSource = NoCredentials(),
+        pace: HTTPPace = .ofMirrors,
         change: (inout RegistryRule) throws -> Void = { _ in }
     ) throws -> ImageRecord {
         let reference = try DockerReference(reference)
@@ -44,6 +45,7 @@ import Testing
             credentials: credentials
         )
         fetcher.rules = RegistryRules([rule])
+        fetcher.mirrorPace = pace
         fetcher.note = { note in notes.all.withLock { $0.append(note) } }
         return try fetcher.fetch(reference, options: FetchOptions(insecureImage: insecure))
     }
@@ -129,6 +131,55 @@ import Testing
         #expect(mirror.requests.count { $0.path == layer } == 1)
     }
 
+    /// It would go on for hours: others have the same.
+    @Test(.timeLimit(.minutes(10)))
+    func aMirrorThatTricklesIsLeftAndWhatHasComeIsKept() throws {
+        let image = FakeRegistry.large()
+        let registry = FakeRegistry.answers(image)
+        let layer = FakeRegistry.layerPath(image)
+        let mirror = try TestServer { request, _ in
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            answer.sent = 10
+            answer.isTrickling = true
+            return answer
+        }
+        let origin = try TestServer { request, _ in
+            var answer = registry(request)
+            guard let range = request.headers["range"], let first = Int(range.dropFirst(6).dropLast()) else {
+                return Answer(status: 400)
+            }
+            answer.status = 206
+            answer.headers = [("Content-Range", "bytes \(first)-\(answer.body.count - 1)/\(answer.body.count)")]
+            answer.body = Array(answer.body.dropFirst(first))
+            return answer
+        }
+        let pace = HTTPPace(bytesPerSecond: 4 << 10, seconds: 1, isFinal: true)
+        _ = try fetch("\(origin.host)/app:1", mirrors: [mirror.host], pace: pace)
+        #expect(mirror.requests.count { $0.path == layer } == 1)
+        #expect(origin.requests.map(\.path) == [layer])
+        #expect(notes.all.withLock { $0 }.count { $0.contains(mirror.host) } == 1)
+        let limit = HTTPPace.ofMirrors
+        #expect((limit.bytesPerSecond, limit.seconds, limit.isFinal) == (4096, 30, true))
+    }
+
+    /// Nobody else has it.
+    @Test func theRegistryItselfMayTrickle() throws {
+        let image = ImageFixture.small
+        let registry = FakeRegistry.answers(image)
+        let layer = FakeRegistry.layerPath(image)
+        let origin = try TestServer { request, _ in
+            var answer = registry(request)
+            guard request.path == layer else { return answer }
+            answer.sent = answer.body.count - 300
+            answer.isTrickling = true
+            return answer
+        }
+        let pace = HTTPPace(bytesPerSecond: 4 << 10, seconds: 1, isFinal: true)
+        _ = try fetch("\(origin.host)/app:1", mirrors: [], pace: pace)
+        #expect(origin.requests.count == 3)
+    }
+
     @Test func whereAMirrorBreaksOffTheRegistryGoesOn() throws {
         let image = FakeRegistry.large()
         let registry = FakeRegistry.answers(image)
@@ -191,6 +242,30 @@ import Testing
         #expect(error?.code == .notFound)
         #expect("\(try #require(error))".contains(origin.host))
         #expect(try store.list() == [])
+    }
+
+    /// Whoever is on the way can make it seem that a registry has no TLS, and `--insecure-options=http` is no word on passwords.
+    @Test(arguments: [true, false])
+    func credentialsAreShownInClearWhereTheConfigurationSaysSo(isConfigured: Bool) throws {
+        let registry = FakeRegistry.answers(.small)
+        let origin = try TestServer { request, _ in
+            // me:secret
+            request.headers["authorization"] == "Basic bWU6c2VjcmV0"
+                ? registry(request) : Answer(status: 401, headers: [("WWW-Authenticate", "Basic realm=x")])
+        }
+        // It leads here too, but nothing says so.
+        let host = "0.0.0.0:\(origin.port)"
+        let credentials = ListedCredentials([host: .password(user: "me", password: "secret")])
+        if isConfigured {
+            _ = try fetch("\(host)/app:1", mirrors: [], http: false, credentials: credentials)
+        } else {
+            let error = #expect(throws: RktError.self) {
+                try fetch("\(host)/app:1", mirrors: [], credentials: credentials)
+            }
+            #expect(error?.code == .permissionDenied)
+            #expect(!origin.requests.isEmpty)
+            #expect(origin.requests.allSatisfy { $0.headers["authorization"] == nil })
+        }
     }
 
     @Test func credentialsAreForTheirOwnHostAlone() throws {

@@ -8,30 +8,22 @@ import Testing
 
 /// Tokens that are shown for others, and to whom.
 @Suite struct RegistryTokenTests {
-    let scratch: Scratch
-    let store: ImageStore
+    let user: RegistryUser
 
     init() throws {
-        scratch = try Scratch()
-        store = try ImageStore(root: "\(scratch.path)/store", create: true)
+        user = try RegistryUser()
     }
 
     typealias Answer = TestServer.Answer
 
-    private func fetch(
-        _ server: TestServer,
-        _ credential: Credential,
-        tokenServers: [String] = []
-    ) throws {
+    private func fetch(_ server: TestServer, _ credential: Credential, tokenServers: [String] = []) throws {
         var rule = RegistryRule(prefix: try RegistryPlace(server.host))
         rule.tokenServers = try tokenServers.map { try RegistryHost($0) }
-        var fetcher = RegistryFetcher(
-            store: store,
-            session: try FakeRegistry.session(),
-            credentials: ListedCredentials([server.host: credential])
+        try user.fetch(
+            "\(server.host)/app:1",
+            credentials: ListedCredentials([server.host: credential]),
+            rules: [rule]
         )
-        fetcher.rules = RegistryRules([rule])
-        _ = try fetcher.fetch(try DockerReference("\(server.host)/app:1"), options: FetchOptions(insecureImage: true))
     }
 
     @Test func anIdentityTokenIsPosted() throws {
@@ -47,7 +39,7 @@ import Testing
         let asked = server.requests.filter { $0.path.hasPrefix("/token") }
         #expect(
             asked.map(\.body) == [
-                "grant_type=refresh_token&client_id=rkt&refresh_token=a%2bb%26c%3d%c3%a9&service=the%20service"
+                "grant_type=refresh_token&client_id=rkt&refresh_token=a%2Bb%26c%3D%C3%A9&service=the%20service"
                     + "&scope=repository:app:pull"
             ]
         )

@@ -12,8 +12,19 @@ struct TestKeys: SigstoreKeySource {
     let keys: [SigstoreKey]
     /// Nil for all.
     var name: String?
+    /// Whether they are trusted for the repository itself, and not for the beginning of its name.
+    var isForRepository = true
 
-    func sigstoreKeys(for name: String) -> [SigstoreKey] { self.name == nil || self.name == name ? keys : [] }
+    func sigstoreKeys(for name: String) -> [SigstoreKey] {
+        guard self.name == nil || self.name == name else { return [] }
+        return keys.map { key in
+            var key = key
+            key.isForRepository = isForRepository
+            return key
+        }
+    }
+
+    func allSigstoreKeys() -> [SigstoreKey] { keys }
 }
 
 /// A registry on loopback with one repository, `app`, that holds what a test puts there.

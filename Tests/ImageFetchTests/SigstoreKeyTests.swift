@@ -55,6 +55,12 @@ import Testing
             let whole = key + Data(repeating: 9, count: count)
             #expect(error("\(begin)\(whole.base64EncodedString())\(end)")?.code == .unsupported)
         }
+        // Something behind a key.
+        for signer in TestSigner.all {
+            let digits = signer.pem.split(separator: "\n").dropFirst().dropLast().joined()
+            let whole = try #require(Data(base64Encoded: digits)) + [0]
+            #expect(error("\(begin)\(whole.base64EncodedString())\(end)")?.code == .unsupported)
+        }
         for pem in Self.others {
             let refusal = try #require(error(pem))
             #expect(refusal.code == .unsupported)

@@ -291,6 +291,38 @@ import Testing
         #expect(!registry.server.requests.contains { $0.path.hasSuffix(ImageFixture.digest(manifest).hex) })
     }
 
+    /// A registry could answer with any image that the key has signed so: it counts only where the user has named the
+    /// repository.
+    @Test(arguments: ["statement", "document"])
+    func aSignatureThatNamesNoRepositoryNeedsAKeyForIt(form: String) throws {
+        let digest = registry.add(.small, tag: "1")
+        let signature = Data(try signer.sign(ImageFixture.small.manifestBytes)).base64EncodedString()
+        let bundle =
+            form == "statement"
+            ? try SignedRegistry.bundle(SignedRegistry.statement(digest), signer)
+            : #"{"mediaType":"\#(SigstoreBundle.mediaType)","messageSignature":{"signature":"\#(signature)"}}"#
+        let manifest = registry.bundleManifest(bundle)
+        registry.set("referrers/\(digest)", Answer(body: registry.referrers([(manifest, SigstoreBundle.mediaType)])))
+        let text = refused(
+            keys: TestKeys(keys: [try signer.key()], isForRepository: false),
+            saying: "it names no repository"
+        )
+        // What a user sees says how to trust it.
+        #expect(text.split(separator: "\n").last?.contains("rkt trust --prefix=\(registry.name) KEY") == true)
+        let record = try fetch()
+        #expect(record.verification.detail.hasSuffix("(of its digest alone; the key is trusted for this repository)"))
+    }
+
+    @Test func aStatementThatNamesTheRepositoryNeedsNone() throws {
+        let digest = registry.add(.small, tag: "1")
+        let statement = SignedRegistry.statement(digest)
+            .replacing(#""subject":[{"#, with: #""subject":[{"name":"\#(registry.name)","#)
+        let manifest = registry.bundleManifest(try SignedRegistry.bundle(statement, signer))
+        registry.set("referrers/\(digest)", Answer(body: registry.referrers([(manifest, SigstoreBundle.mediaType)])))
+        let record = try fetch(keys: TestKeys(keys: [try signer.key()], isForRepository: false))
+        #expect(record.verification.detail == "signed by sigstore key sha256:\(try signer.key().fingerprint)")
+    }
+
     // MARK: Limits
 
     @Test func ofManySignaturesTheLastAreLookedAt() throws {

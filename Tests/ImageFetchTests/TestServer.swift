@@ -26,6 +26,8 @@ final class TestServer: Sendable {
         var isEndless = false
         /// Whether nothing comes behind what is sent, and the connection stays.
         var isStalled = false
+        /// Whether the rest of the body comes byte by byte, a hundred in a second.
+        var isTrickling = false
     }
 
     let port: UInt16
@@ -117,10 +119,17 @@ final class TestServer: Sendable {
             Array("\(start)\r\n".utf8) + (request.method == "HEAD" ? [] : answer.body.prefix(answer.sent ?? .max))
         var isRead = Self.send(whole, connection.rawValue)
         while isRead, answer.isEndless { isRead = Self.send(answer.body, connection.rawValue) }
-        guard answer.isStalled else { return }
+        guard answer.isStalled || answer.isTrickling else { return }
         // Until the other side has enough; others are served meanwhile.
         let kept = SharedFD(connection)
         try? OwnThread.start {
+            let connection = kept.descriptor.rawValue
+            if answer.isTrickling {
+                var left = pollfd(fd: connection, events: Int16(POLLIN), revents: 0)
+                for byte in answer.body.dropFirst(answer.sent ?? .max) {
+                    guard poll(&left, 1, 10) == 0, Self.send([byte], connection) else { return }
+                }
+            }
             var byte: UInt8 = 0
             while read(kept.descriptor.rawValue, &byte, 1) > 0 {}
         }

@@ -52,6 +52,17 @@ import Testing
         #expect(error?.code == .notFound)
     }
 
+    /// It would keep all others from being listed.
+    @Test func aRecordThatCouldNotBeReadAgainIsNotWritten() throws {
+        let record = try importImage("1")
+        let work = try store.beginImport(unpack: false, progress: nil)
+        var large = record
+        let name = String(repeating: "x", count: ImageRecord.nameLimit - 10)
+        large.names += (0...(store.limits.manifestBytes / name.utf8.count)).map { "\($0)\(name)" }
+        #expect(#expect(throws: RktError.self) { try work.commit(large) }?.code == .limitExceeded)
+        #expect(try store.list() == [record])
+    }
+
     @Test func aRecordFromTheFutureIsRefused() throws {
         let record = try importImage("1")
         let images = try store.part("images")

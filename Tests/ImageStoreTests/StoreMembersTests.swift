@@ -171,6 +171,24 @@ struct StoreMembersTests {
         _ = try importImage(try ImageFixture.small.writeLayout(scratch))
     }
 
+    @Test func theirACIsHaveNoNamesForRoot() throws {
+        let record = try importImage(try scratch.file("app.aci", ImageFixture.aci([.file("rootfs/x", "x")])))
+        let name = try AppcImageName("example.com/app")
+        #expect(try store.image(named: name, verified: false)?.id == record.id)
+        try give()
+        #expect(try store.image(named: name, verified: false) == nil)
+        #expect(#expect(throws: RktError.self) { try store.image(named: name) }?.code == .notFound)
+    }
+
+    /// What they say a layer consists of is not what is put where root's pods find it.
+    @Test func nothingIsRepairedByTheirWord() throws {
+        _ = try bring()
+        let seen = try #require(try store.list().first)
+        let error = #expect(throws: RktError.self) { try store.replaceLayer(seen.layers[0].diffID, of: seen) }
+        #expect(error?.code == .permissionDenied)
+        #expect(try store.part("layers").names().isEmpty)
+    }
+
     @Test func oddNamesAndTimesOfTheirsAreNotShown() throws {
         let record = try bring {
             $0.names = ["good", "bad\nline", "bad\u{1b}[2J"]

@@ -95,6 +95,29 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
+    /// Another process removes the image that a reference has led to while the reference moves to another one.
+    @Test(arguments: ["wrote record", "writing record without its name"])
+    func whatIsRemovedWhileItsNameMovesIsWholeOrGone(moment: String) throws {
+        let source = ImageRecord.Source(reference: "localhost/app:1", isVerified: false)
+        func commit(_ record: ImageRecord, in store: ImageStore) throws {
+            let work = try store.beginImport(unpack: false, progress: nil)
+            var record = record
+            record.sources = [source]
+            _ = try work.commit(record)
+        }
+        try commit(try importImage("old"), in: store)
+        let old = try #require(try store.list().first)
+        let other = try ImageStore(root: store.root, create: true, limits: ImageLimits()) { [store] step in
+            guard step == moment else { return }
+            do { try store.remove(old, inUseLayers: []) } catch { Issue.record(error) }
+        }
+        try commit(try importImage("new"), in: other)
+        let listed = try store.list()
+        #expect(listed.contains { $0.id == old.id } == (moment != "wrote record"))
+        #expect(listed.count { ($0.sources ?? []).contains(source) } == 1)
+        for record in listed { try store.verify(record) }
+    }
+
     @Test func whatPodsUseStaysWhenTheImageIsRemoved() throws {
         let one = try importImage("1")
         try store.remove(one, inUseLayers: [one.layers[1].diffID])

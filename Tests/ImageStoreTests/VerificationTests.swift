@@ -5,6 +5,7 @@ import ImageFetch
 import ImageFixtures
 import LinuxOS
 import Manifests
+import Synchronization
 import Testing
 
 @testable import ImageStore
@@ -49,6 +50,16 @@ import Testing
         #expect(found.damages.map { "\($0.object): \($0.problem)" } == [])
         #expect(found.isGood(record))
         #expect(found.comparedLayers == isRoot)
+    }
+
+    @Test func itSaysHowFarItIs() throws {
+        let record = try image()
+        let heard = Mutex<[(item: String, done: Int64, total: Int64?)]>([])
+        _ = try store.verify(nil) { item, done, total in heard.withLock { $0.append((item, done, total)) } }
+        let all = heard.withLock(\.self)
+        #expect(Set(all.map(\.item)) == ["images"])
+        #expect(Set(all.map(\.total)) == [record.size])
+        #expect(all.map(\.done).max() == record.size)
     }
 
     @Test func everyDamagedBlobIsNamed() throws {

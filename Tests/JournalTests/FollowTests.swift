@@ -12,7 +12,7 @@ struct FollowTests {
         let reader = try JournalReader.open(directories: [scratch.path])
         writer.write("line 0", at: 1_700_000_000_000_000)
         var seen: [String] = []
-        for try await entry in reader.entries(follow: true) {
+        for try await entry in reader.following() {
             seen.append(String(decoding: entry.message, as: UTF8.self))
             if seen.count == 200 { break }
             // The next line exists only once this one was read: each must wake the reader.
@@ -31,7 +31,7 @@ struct FollowTests {
             // In any case: a reader that fails must not be waited for.
             defer { end.finish() }
             var count = 0
-            for try await _ in reader.entries(follow: true) {
+            for try await _ in reader.following() {
                 count += 1
                 if count == 7 { end.finish() }
             }
@@ -49,5 +49,23 @@ struct FollowTests {
         let reader = try JournalReader.open(directories: [scratch.path])
         while try reader.next() != nil {}
         #expect(try await reader.wait(timeout: .zero) == false)
+    }
+}
+
+extension JournalReader {
+    /// The entries, and those that are written while they are read, until the task that reads is cancelled.
+    fileprivate func following() -> AsyncThrowingStream<JournalEntry, any Error> {
+        AsyncThrowingStream { [self] in
+            // Before the first read: what comes after it must wake us.
+            try watch()
+            while true {
+                if let entry = try next() { return entry }
+                do {
+                    try await wait()
+                } catch is CancellationError {
+                    return nil
+                }
+            }
+        }
     }
 }

@@ -43,9 +43,9 @@ import Testing
     }
 
     @Test func aDirectoryCanBeLockedToo() throws {
-        let file = try directory.open(".", flags: Directory.readFlags)
+        let file = try directory.open(".", flags: O_RDONLY | O_DIRECTORY)
         #expect(try FileLock.tryLock(.exclusive, file, name: "."))
-        let other = try directory.open(".", flags: Directory.readFlags)
+        let other = try directory.open(".", flags: O_RDONLY | O_DIRECTORY)
         #expect(try !FileLock.tryLock(.shared, other, name: "."))
     }
 
@@ -103,6 +103,23 @@ import Testing
         try FileLock.mark(second, name: "lock")
         #expect(try FileLock.isMarked(first, name: "lock"))
         #expect(try FileLock.isMarked(second, name: "lock"))
+    }
+
+    /// Who may not open the file sees it there.
+    @Test func aMarkIsInTheKernelsTable() throws {
+        #expect(try !FileLock.isMarked(unopened: "lock", in: directory))
+        let locked = try open()
+        try FileLock.lock(.exclusive, locked, name: "lock")
+        #expect(try !FileLock.isMarked(unopened: "lock", in: directory))
+        let holder = try open()
+        try FileLock.mark(holder, name: "lock")
+        #expect(try FileLock.isMarked(unopened: "lock", in: directory))
+        try directory.write("other", "")
+        #expect(try !FileLock.isMarked(unopened: "other", in: directory))
+        #expect(
+            #expect(throws: RktError.self) { try FileLock.isMarked(unopened: "x", in: directory) }?.code == .notFound
+        )
+        withExtendedLifetime((locked.rawValue, holder.rawValue)) {}
     }
 
     /// POSIX's own locks would end with the first descriptor of the file that the process closes.

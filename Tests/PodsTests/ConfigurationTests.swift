@@ -101,6 +101,7 @@ import Testing
     @Test(arguments: [
         ("auth", #""domains":["a.com"],"type":"digest","credentials":{"user":"u"}"#),
         ("auth", #""domains":["a.com"],"type":"basic","credentials":{"user":"u"}"#),
+        ("auth", #""domains":["a.com"],"type":"basic","credentials":{"user":"u:v","password":"p"}"#),
         ("auth", #""domains":[],"type":"oauth","credentials":{"token":"t"}"#),
         ("auth", #""domains":["a.com"],"type":"oauth","credentials":{"token":1}"#),
         ("auth", #""domains":["a.com"],"type":"aws","credentials":{"accessKeyID":"a","secretAccessKey":""}"#),

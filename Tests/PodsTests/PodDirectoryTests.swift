@@ -65,6 +65,18 @@ import Testing
         #expect(summary.exitStatus == nil)
     }
 
+    /// Whoever can open them can hold them: members of the group `rkt` must not.
+    @Test func theLocksAreNobodyElses() throws {
+        let pod = try temporary.makePod(try uuid(), in: .run, files: ["overview": overview, "lock": ""])
+        let lock = try pod.lock()
+        let mark = try pod.makeTemporary()
+        try PodGate.make(in: pod.directory)
+        for name in ["lock", "temporary", "starting"] {
+            #expect(try pod.directory.status(of: name).mode & 0o077 == 0, "\(name)")
+        }
+        withExtendedLifetime((lock.rawValue, mark.rawValue)) {}
+    }
+
     @Test(arguments: [.run, .exitedGarbage] as [PodPhase])
     func anEndedPodHasItsStatus(phase: PodPhase) throws {
         let files = ["overview": overview, "status/one": "0\n", "status/EXIT": "7\n", "pid": "4711\n"]

@@ -149,6 +149,9 @@ struct Stage1ImageTests {
         try other.writeInPlace("b.aci", "")
         try place.makeLink("c.aci", to: other.path(of: "b.aci"))
         #expect(Installation.file(place.path(of: "a.aci"), below: place.path) != nil)
+        // What is opened is what was looked at: the link may lead elsewhere by then.
+        try other.makeLink("d.aci", to: place.path(of: "a.aci"))
+        #expect(Installation.file(other.path(of: "d.aci"), below: place.path)?.hasSuffix("/trusted/a.aci") == true)
         for path in ["../trusted-too/b.aci", "c.aci", "missing", "."] {
             #expect(Installation.file(place.path(of: path), below: place.path) == nil)
         }

@@ -74,7 +74,9 @@ import Testing
             (head, #","name":"example.com/a""#, "a name without a version"),
             (head, #","version":"1""#, "a version without a name"),
             (head, #","location":"a.aci""#, "either a relative path or a URL without scheme"),
-            (head, #","location":"ftp://a/b""#, "either a relative path or a URL without scheme"),
+            (head, #","location":"ftp://a/b""#, #"location is "ftp://a/b": its scheme must be"#),
+            (head, #","location":"https://a/b""#, "whose name ends with .aci"),
+            (head, #","location":"file://a/b""#, "an absolute path of this machine"),
             (head, #","name":1"#, "not valid"), (head, ",", "not valid JSON"),
         ]
     )

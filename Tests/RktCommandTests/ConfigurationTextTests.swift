@@ -48,6 +48,16 @@ internal import Testing
             "local/auth.d/b.json",
             #"{\#(head)"dockerAuth","registries":["a.com"],"credentials":{"user":"u","password":"p"}}"#
         )
+        // Two names of the same registry, of which the later one counts.
+        try write(
+            "local/auth.d/c.json",
+            #"{\#(head)"dockerAuth","registries":["docker.io","index.docker.io"],"#
+                + #""credentials":{"user":"d","password":"p"}}"#
+        )
+        try write(
+            "local/auth.d/d.json",
+            #"{\#(head)"auth","domains":["C.com"],"type":"oauth","credentials":{"token":"t"}}"#
+        )
         try write("local/paths.d/a.json", #"{\#(head)"paths","stage1-images":"/images"}"#)
         try write("local/stage1.d/a.json", #"{\#(head)"stage1","location":"/a.aci"}"#)
         try write(
@@ -57,7 +67,9 @@ internal import Testing
         let expected = [
             #"{\#(head)"auth","domains":["a.com"],"type":"basic","credentials":{"user":"u","password":"p"}}"#,
             #"{\#(head)"auth","domains":["b.com"],"type":"aws","credentials":{"accessKeyID":"k","secretAccessKey":"s"}}"#,
+            #"{\#(head)"auth","domains":["C.com"],"type":"oauth","credentials":{"token":"t"}}"#,
             #"{\#(head)"dockerAuth","registries":["a.com"],"credentials":{"user":"u","password":"p"}}"#,
+            #"{\#(head)"dockerAuth","registries":["index.docker.io"],"credentials":{"user":"d","password":"p"}}"#,
             #"{\#(head)"registries","prefix":"a.com","mirrors":[{"location":"b.com/x","insecure":false,"#
                 + #""pullFromDigestOnly":false,"tokenServers":[]}],"tokenServers":[],"insecure":false,"blocked":false}"#,
             #"{\#(head)"paths","data":"/var/lib/rkt","stage1-images":"/images"}"#,

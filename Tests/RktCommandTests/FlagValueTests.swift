@@ -69,17 +69,6 @@ internal import Testing
         #expect(FlagValue.quoted(text) == expected)
     }
 
-    @Test(
-        arguments: [
-            ("/a/b", "/a/b"), ("a", "/srv/dir/a"), ("./a/../b/", "/srv/dir/b"), ("..", "/srv"), ("//a///b", "/a/b"),
-            ("/../..", "/"), ("/", "/"), (".", "/srv/dir"),
-        ]
-    )
-    func `makes directories absolute`(text: String, expected: String) throws {
-        #expect(try FlagValue.directory(text, workingDirectory: "/srv/dir") == expected)
-        #expect(throws: RktError.self) { try FlagValue.directory("", workingDirectory: "/srv/dir") }
-    }
-
     @Test func `reads environment files`() throws {
         let text = "# comment\nA=1\n\n;B=2\nC=\"quoted = kept\" \r\n D=\nlast=x"
         let pairs = try EnvironmentFile.parse(text, path: "/etc/env")
@@ -97,26 +86,6 @@ internal import Testing
     )
     func `refuses environment files with other lines`(text: String, message: String) {
         let error = #expect(throws: RktError.self) { try EnvironmentFile.parse(text, path: "/etc/env") }
-        #expect(error?.message == message)
-    }
-
-    private static let pods = ["0c3ab969-aaaa-4000-8000-000000000001", "0c3ab969-bbbb-4000-8000-000000000002"]
-
-    @Test func `finds a pod by the beginning of its UUID`() throws {
-        #expect(try UUIDArgument.resolve("0C3AB969-A", among: Self.pods) == Self.pods[0])
-        #expect(try UUIDArgument.resolve(Self.pods[1], among: Self.pods) == Self.pods[1])
-    }
-
-    @Test(
-        arguments: [
-            ("", "UUID cannot be empty"), ("0c3", "ambiguous uuid, 2 matches"), ("1", "no matches found for \"1\""),
-            ("xyz", "\"xyz\" is not a pod's UUID or the beginning of one (see `rkt list --full`)"),
-            ("0c3ab9690", "\"0c3ab9690\" is not a pod's UUID or the beginning of one (see `rkt list --full`)"),
-            ("../..", "\"../..\" is not a pod's UUID or the beginning of one (see `rkt list --full`)"),
-        ]
-    )
-    func `says why it finds no pod`(text: String, message: String) {
-        let error = #expect(throws: RktError.self) { try UUIDArgument.resolve(text, among: Self.pods) }
         #expect(error?.message == message)
     }
 

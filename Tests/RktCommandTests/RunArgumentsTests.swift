@@ -39,7 +39,7 @@ internal import Testing
         #expect(arguments.podFlags.bool("debug") == true)
         #expect(arguments.podFlags.string("hostname") == "box")
         #expect(arguments.podFlags.bool("quiet") == true)
-        #expect(arguments.podFlags.names == ["net", "debug", "hostname", "quiet"])
+        #expect(arguments.podFlags.string("user") == nil)
         #expect(arguments.apps.map(\.image) == ["redis", "nginx"])
         #expect(arguments.apps[0].flags.string("user") == "1000")
         #expect(arguments.apps[0].flags.pairs("environment").map(\.key) == ["A", "B"])

@@ -8,13 +8,9 @@ rkt_here() { rkt --dir="$WORK/data" --insecure-options=http,image "$@"; }
 # member COMMAND...: as a user in the group rkt, and in no other.
 member() { setpriv --reuid=12345 --regid=12345 --groups="$(getent group rkt | cut -d: -f3)" "$@"; }
 
-# A registry with images, and a line in its journal for each request.
+# A registry with an image.
 serve() {
-    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/registry}}" 'http: {addr: 127.0.0.1:5000}' \
-        'log: {level: info}' >"$WORK/registry.yml"
-    systemd-run --quiet --collect --unit=rkt-test-registry docker-registry serve "$WORK/registry.yml"
-    local deadline=$((SECONDS + 30))
-    until (exec 3<>/dev/tcp/127.0.0.1/5000) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the registry does not listen'; done
+    serve_registry registry 5000
     skopeo copy --quiet --dest-tls-verify=false "oci:$IMAGES/redis.oci" docker://localhost:5000/redis
 }
 
@@ -133,5 +129,30 @@ case_what_members_forge_is_refused() {
     member mkfifo "$blob"
     refused "$layer" roots_rkt run --net=none "$id"
     expect_equal '' "$(ls "$store/layers")" 'layers'
+    rm -rf "$PLACE"
+}
+
+case_members_look_at_pods_and_hold_none() {
+    group_store
+    local id pod name waiter
+    id=$(roots_rkt --insecure-options=image fetch --full "$IMAGES/busybox.aci")
+    UUID=$(roots_rkt run --detach --net=none "$id" --name=one --exec=/bin/sh -- -c "$LIVES")
+    wait_for_line ready
+    pod=$PLACE/data/pods/run/$UUID
+    expect_match "$(members_rkt list --no-legend --full)" "^$UUID.*running" "a member's list"
+    expect_contains "$(members_rkt status "$UUID")" state=running 'what a member is told'
+    # Each of these is locked at some time; whoever can open it could do that too.
+    for name in lock status; do
+        expect_status 66 member flock --nonblock "$pod/$name" true
+    done
+    # The bus lets in only whom it finds among the accounts.
+    setpriv --reuid=nobody --regid=nogroup --groups="$(getent group rkt | cut -d: -f3)" \
+        rkt --dir="$PLACE/data" status --wait=60s "$UUID" >"$WORK/waited" &
+    waiter=$!
+    expect_status 0 roots_rkt stop "$UUID"
+    wait "$waiter" || fail 'a member cannot wait'
+    expect_contains "$(<"$WORK/waited")" state=exited 'what a member has waited for'
+    expect_contains "$(<"$WORK/waited")" app-one=0 'the status of the app'
+    expect_status 0 roots_rkt rm "$UUID"
     rm -rf "$PLACE"
 }

@@ -8,10 +8,10 @@ rkt_here() { rkt --dir="$WORK/data" "$@"; }
 # serve [WORD...]: runs a registry until the case ends; `password` lets in only me with the password secret, `tls` has a
 # certificate of an authority of its own.
 serve() {
-    local http='addr: 127.0.0.1:5000' auth=''
+    local more=()
     if [[ " $* " == *' password '* ]]; then
         htpasswd -Bbn me secret >"$WORK/passwords"
-        auth="auth: {htpasswd: {realm: here, path: $WORK/passwords}}"
+        more+=("auth: {htpasswd: {realm: here, path: $WORK/passwords}}")
     fi
     if [[ " $* " == *' tls '* ]]; then
         openssl req -x509 -newkey rsa:2048 -nodes -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -days 2 \
@@ -19,13 +19,9 @@ serve() {
         openssl req -newkey rsa:2048 -nodes -keyout "$WORK/key" -out "$WORK/request" -subj '/CN=localhost' 2>/dev/null
         openssl x509 -req -in "$WORK/request" -CA "$WORK/ca.crt" -CAkey "$WORK/ca.key" -CAcreateserial -days 2 \
             -extfile <(echo 'subjectAltName=DNS:localhost') -out "$WORK/crt" 2>/dev/null
-        http+=", tls: {certificate: $WORK/crt, key: $WORK/key}"
+        more=("  tls: {certificate: $WORK/crt, key: $WORK/key}" "${more[@]}")
     fi
-    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/registry}}" "http: {$http}" "$auth" \
-        'log: {level: error}' >"$WORK/registry.yml"
-    systemd-run --quiet --collect --unit=rkt-test-registry docker-registry serve "$WORK/registry.yml"
-    local deadline=$((SECONDS + 30))
-    until (exec 3<>/dev/tcp/127.0.0.1/5000) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the registry does not listen'; done
+    serve_registry registry 5000 "${more[@]}"
 }
 
 # push IMAGE NAME: copies an OCI layout to the registry.
@@ -133,15 +129,6 @@ case_fetch_that_is_killed_leaves_whole_images() {
     rkt_here gc --grace-period=0s >/dev/null 2>&1
 }
 
-# serve_mirror: runs a second registry, without a password, until the case ends.
-serve_mirror() {
-    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/mirror}}" 'http: {addr: 127.0.0.1:5001}' \
-        'log: {level: error}' >"$WORK/mirror.yml"
-    systemd-run --quiet --collect --unit=rkt-test-mirror docker-registry serve "$WORK/mirror.yml"
-    local deadline=$((SECONDS + 30))
-    until (exec 3<>/dev/tcp/127.0.0.1/5001) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the mirror does not listen'; done
-}
-
 # configure KIND NAME FIELDS: writes a file of the configuration in $WORK/configuration.
 configure() {
     mkdir -p "$WORK/configuration/$1.d"
@@ -150,7 +137,7 @@ configure() {
 
 case_mirror() {
     serve
-    serve_mirror
+    serve_registry mirror 5001
     push redis.oci team/redis
     skopeo copy --quiet --dest-tls-verify=false "oci:$IMAGES/redis.oci" docker://localhost:5001/hub/team/redis
     configure registries here '"prefix": "localhost:5000/team", "mirrors": [

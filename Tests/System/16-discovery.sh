@@ -56,8 +56,7 @@ http {
 END
     chmod 755 "$WORK" "$WORK/www" "$WORK/www/images"
     systemd-run --quiet --collect --unit=rkt-test-web nginx -e "$WORK/nginx.errors" -c "$WORK/nginx.conf"
-    local deadline=$((SECONDS + 30))
-    until (exec 3<>/dev/tcp/127.0.0.1/443) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the web server does not listen'; done
+    wait_for_port 443
 }
 
 # page [TAG]: writes the page of acis.example; who asks for the templates of others in it has been misled.

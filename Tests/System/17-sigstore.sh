@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # systemd: any
 # stage1: units
-# Images in a registry that somebody has signed: with skopeo, and in cosign's form with openssl. Each case has a store, a
-# configuration and a key of its own.
+# Images in a registry, or in a layout with their signatures, that somebody has signed: with skopeo, and in cosign's form
+# with openssl. Each case has a store, a configuration and a key of its own.
 
 # shellcheck source=Tests/System/15-registry.sh
 source "${BASH_SOURCE[0]%/*}/15-registry.sh"
@@ -143,4 +143,56 @@ case_signature_in_the_form_of_cosign() {
     expect_status 0 rkt_here fetch docker://localhost:5000/team/redis
     expect_equal "$(openssl pkey -pubin -in "$WORK/key.pub" -outform DER | sha256sum | cut -d' ' -f1)" \
         "$(rkt_here image list --format=json | jq -r '.[0].verification.signers[0]')" 'the signer'
+}
+
+# save_tag TAG LAYOUT: copies a tag of team/redis into a layout.
+save_tag() {
+    skopeo copy --quiet --src-tls-verify=false --preserve-digests "docker://localhost:5000/team/redis:$1" "oci:$2:$1"
+}
+
+case_layout_holds_the_signatures_of_its_image() {
+    serve
+    push redis.oci team/redis:7
+    look_at localhost:5000/team/redis:7
+    openssl_key
+    sign_with_openssl team/redis:7
+    save_tag 7 "$WORK/signed"
+    refused 'the layout holds no signature' rkt_here fetch "$WORK/signed"
+    save_tag "$SIGNATURES" "$WORK/signed"
+    systemctl stop rkt-test-registry
+    refused 'no key is trusted for it' rkt_here fetch "$WORK/signed"
+    local way
+    for way in 'rkt trust --prefix=HOST/REPOSITORY KEY' '"cosign save"' --insecure-options=image; do
+        expect_contains "$ERR" "$way" 'the refusal'
+    done
+    trust localhost:5000/other "$WORK/key.pub"
+    expect_status 254 rkt_here --debug fetch "$WORK/signed"
+    expect_contains "$ERR" 'it is for localhost:5000/team/redis' 'what --debug says'
+    trust localhost:5000/team "$WORK/key.pub"
+    expect_match "$(rkt_here run --net=none "$WORK/signed" --exec=/usr/bin/redis-server -- --version)" 'Redis server v=' 'the app'
+    expect_match "$(rkt_here image list --full --no-legend)" 'localhost:5000/team/redis:7.*signed by sigstore key sha256:[0-9a-f]{64}' \
+        'the list'
+    expect_equal "$WORK/signed" "$(rkt_here image list --format=json | jq -r '.[0].verification.origin')" 'where it came from'
+    # It is what it was signed as: no registry is asked.
+    expect_status 0 rkt_here run --net=none docker://localhost:5000/team/redis:7 --exec=/usr/bin/redis-server -- --version
+    rkt_here gc --grace-period=0s >/dev/null 2>&1
+
+    # As cosign saves it, and in a tar.
+    jq '.manifests[0].annotations = {kind: "dev.cosignproject.cosign/image"}
+        | .manifests[1].annotations = {kind: "dev.cosignproject.cosign/sigs"}' "$WORK/signed/index.json" >"$WORK/index.json"
+    cp "$WORK/index.json" "$WORK/signed/index.json"
+    tar -C "$WORK/signed" -cf "$WORK/signed.tar" .
+    rkt_here image rm "sha256-${DIGEST#sha256:}" >/dev/null
+    expect_equal "sha256-${DIGEST#sha256:}" "$(rkt_here fetch --full "$WORK/signed.tar")" 'the id'
+    # Another image with these signatures.
+    skopeo copy --quiet "oci:$IMAGES/nginx.oci" "oci:$WORK/other"
+    cp -n "$WORK/other/blobs/sha256/"* "$WORK/signed/blobs/sha256"
+    jq --argjson other "$(jq '.manifests[0]' "$WORK/other/index.json")" \
+        '.manifests[0] = ($other | .annotations = {kind: "dev.cosignproject.cosign/image"})' "$WORK/index.json" \
+        >"$WORK/signed/index.json"
+    expect_status 254 rkt_here --debug fetch "$WORK/signed"
+    expect_contains "$ERR" "it is of $DIGEST, another image" 'what --debug says'
+    # What docker save writes holds none.
+    skopeo copy --quiet "oci:$IMAGES/redis.oci" "docker-archive:$WORK/saved.tar:localhost:5000/team/redis:7"
+    refused --insecure-options=image rkt_here fetch "$WORK/saved.tar"
 }

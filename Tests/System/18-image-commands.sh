@@ -108,11 +108,7 @@ case_image_with_a_whitelist_has_nothing_else() {
 }
 
 case_damage_is_named_with_who_uses_it_and_put_right() {
-    printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $WORK/registry}}" 'http: {addr: 127.0.0.1:5000}' \
-        'log: {level: error}' >"$WORK/registry.yml"
-    systemd-run --quiet --collect --unit=rkt-test-registry docker-registry serve "$WORK/registry.yml"
-    local deadline=$((SECONDS + 30))
-    until (exec 3<>/dev/tcp/127.0.0.1/5000) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the registry does not listen'; done
+    serve_registry registry 5000
     skopeo copy --quiet --dest-tls-verify=false "oci:$IMAGES/redis.oci" docker://localhost:5000/redis:7
     local id store=$WORK/data/store manifest blob file uuid
     id=$(rkt_here --insecure-options=image,http fetch --quiet --full docker://localhost:5000/redis:7)

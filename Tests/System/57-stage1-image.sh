@@ -307,6 +307,34 @@ case_flags() {
     expect_equal nspawn "$(stage1_of)" 'the stage1'
 }
 
+case_from_a_web_server() {
+    local url=http://127.0.0.1:8080/stage1.aci deadline=$((SECONDS + 30))
+    stage1
+    app one 'exit 4'
+    cat >"$WORK/nginx.conf" <<END
+daemon off;
+user root;  # the directory of a case is root's alone
+pid $WORK/nginx.pid;
+events {}
+http {
+    access_log $WORK/asked;
+    client_body_temp_path $WORK/tmp; proxy_temp_path $WORK/tmp; fastcgi_temp_path $WORK/tmp; uwsgi_temp_path $WORK/tmp;
+    scgi_temp_path $WORK/tmp;
+    server { listen 127.0.0.1:8080; root $WORK; }
+}
+END
+    systemd-run --quiet --collect --unit=rkt-test-web nginx -e "$WORK/nginx.errors" -c "$WORK/nginx.conf"
+    until (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the web server does not listen'; done
+    refused 'not encrypted' rkt --insecure-options=image run --stage1-url="$url" "${APP[@]}"
+    refused 'no signature at' rkt --insecure-options=http run --stage1-url="$url" "${APP[@]}"
+    expect_status 4 rkt --insecure-options=http,image run --stage1-url="$url" --uuid-file-save="$WORK/uuid" "${APP[@]}"
+    expect_contains "$(rkt status "$(<"$WORK/uuid")")" stage1=example.com/stage1:1.0.6 'what status says'
+    systemctl stop rkt-test-web
+    # It is fetched once.
+    expect_status 4 rkt --insecure-options=http,image run --stage1-url="$url" "${APP[@]}"
+    expect_equal 1 "$(grep -c 'GET /stage1.aci ' "$WORK/asked")" 'requests'
+}
+
 case_images_of_the_installation_need_no_signature() {
     local place
     place=$(dirname "$(dirname "$(readlink -f "$(command -v rkt)")")")/lib/rkt/stage1-images

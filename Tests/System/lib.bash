@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What every system test has at hand. A case is a function `case_WORDS` in a file NN-topic.sh; it runs in a shell
-# of its own with errexit, and fails with the first command that does. Nothing here sleeps or tries again.
+# of its own with errexit, and fails with the first command that does. Nothing here sleeps, and wait_for_port alone
+# tries again.
 
 # shellcheck disable=SC2034 # cases use it
 IMAGES=${RKT_TEST_IMAGES:-/root/images}
@@ -17,21 +18,8 @@ export SYSTEMD_PAGER='' SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0
 
 # --- results
 
-fail() {
-    printf '%s\n' "$*" >"$WORK/why"
-    exit 1
-}
-
-skip() {
-    printf '%s\n' "$*" >"$WORK/why"
-    exit 77
-}
-
-# Whatever fails without a word of its own: the command and where it stands.
-say_where() {
-    local status=$? line=$1 command=$2
-    [[ -s $WORK/why ]] || printf 'line %s: %s (status %s)\n' "$line" "${command%%$'\n'*}" "$status" >"$WORK/why"
-}
+# shellcheck source=Tests/System/results.bash
+source "${BASH_SOURCE[0]%/*}/results.bash"
 
 # not_nspawn REASON: passes over a case where pods are machines.
 not_nspawn() { [[ $STAGE1 != nspawn ]] || skip "stage1 nspawn: $1"; }
@@ -51,14 +39,6 @@ expect_status() {
     OUT=$(<"$WORK/out")
     ERR=$(<"$WORK/err")
     [[ $status == "$expected" ]] || fail "status $status instead of $expected: $* | $OUT | $ERR"
-}
-
-expect_equal() {
-    [[ $2 == "$1" ]] || fail "${3:-value}: got '$2' instead of '$1'"
-}
-
-expect_contains() {
-    [[ $1 == *"$2"* ]] || fail "${3:-text} has no '$2': $1"
 }
 
 expect_lacks() {
@@ -235,6 +215,23 @@ expect_numbers() {
 }
 
 lines_of() { rkt logs "$UUID" | sed -E 's/^([^ ]+)\[[0-9]+\]: /\1: /'; }
+
+# --- servers
+
+# wait_for_port PORT: returns when somebody listens at localhost:PORT; for servers that do not say when they do.
+wait_for_port() {
+    local deadline=$((SECONDS + 30))
+    until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do ((SECONDS < deadline)) || fail "nobody listens at port $1"; done
+}
+
+# serve_registry NAME PORT [LINE...]: runs a registry at localhost:PORT until the case ends, as the unit rkt-test-NAME;
+# its images are in $WORK/NAME, lines of configuration are added, and it logs each request.
+serve_registry() {
+    printf '%s\n' 'version: 0.1' 'log: {level: info}' "storage: {filesystem: {rootdirectory: $WORK/$1}}" 'http:' \
+        "  addr: 127.0.0.1:$2" "${@:3}" >"$WORK/$1.yml"
+    systemd-run --quiet --collect --unit="rkt-test-$1" docker-registry serve "$WORK/$1.yml"
+    wait_for_port "$2"
+}
 
 # --- what no case may leave behind
 

@@ -41,8 +41,8 @@ import Testing
             ]
         }
         defer { service.stop() }
-        try await manager.restartUnit("a.service", mode: .fail)
-        #expect(service.calls.map(\.member) == ["RestartUnit"])
+        try await manager.stopUnit("a.service", mode: .fail)
+        #expect(service.calls.map(\.member) == ["StopUnit"])
     }
 
     @Test(
@@ -157,7 +157,7 @@ import Testing
     func aReplyOfAnotherTypeIsInvalidData(reply: [DBusValue]) async throws {
         let (service, manager) = try await systemd { _ in [.reply(reply)] }
         defer { service.stop() }
-        let error = try await failure { _ = try await manager.enqueueStart("a.service") }
+        let error = try await failure { try await manager.startUnit("a.service") }
         #expect(error.code == .invalidData)
         #expect(error.description.contains("where \"o\" is expected"))
     }
@@ -167,12 +167,7 @@ import Testing
             [.signal(FakeSystemd.jobRemoved(1, unit: "t.scope")), .reply([.objectPath(FakeSystemd.jobPath(1))])]
         }
         defer { service.stop() }
-        let slice = TransientUnit(name: "t.slice", properties: [("Description", .string("d"))])
-        try await manager.startTransientUnit(
-            "t.scope",
-            properties: [("PIDs", .array(elementSignature: "u", []))],
-            auxiliary: [slice]
-        )
+        try await manager.startTransientUnit("t.scope", properties: [("PIDs", .array(elementSignature: "u", []))])
         let call = try #require(service.calls.first)
         #expect(call.arguments.map(\.signature) == ["s", "s", "a(sv)", "a(sa(sv))"])
     }

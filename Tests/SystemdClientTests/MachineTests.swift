@@ -89,56 +89,25 @@ import Testing
 
     @Test func aMachinedThatIsNotInstalledSaysWhatToInstall() async throws {
         let manager = MachineManager(connection: try await DBusConnection.bus(address: bus.address))
-        let error = try await failure { _ = try await manager.list() }
+        let error = try await failure { _ = try await manager.machine(ofProcess: 1) }
         #expect(error.code == .missingDependency)
         #expect(error.description.contains("systemd-container"))
     }
 
-    @Test func addressesAreReadAndAMachineInTheHostsNetworkHasNone() async throws {
-        let (service, manager) = try await machined { call in
-            guard call.arguments == [.string("own")] else {
-                return [.error("org.freedesktop.machine1.NoPrivateNetworking", "")]
-            }
-            let six = [UInt8](repeating: 0, count: 15) + [1]
-            return [
-                .reply([
-                    .array(
-                        elementSignature: "(iay)",
-                        [
-                            .structure([.int32(2), .bytes([10, 0, 0, 7])]), .structure([.int32(10), .bytes(six)]),
-                        ]
-                    )
-                ])
-            ]
-        }
-        defer { service.stop() }
-        #expect(try await manager.addresses("own") == ["10.0.0.7", "::1"])
-        #expect(try await manager.addresses("host").isEmpty)
-    }
-
-    @Test func listedMachinesAreReadWithoutTheHost() async throws {
-        let (service, manager) = try await machined { _ in
-            let lines = [("rkt-1", "container"), (".host", "host")].map { name, kind in
-                DBusValue.structure([.string(name), .string(kind), .string("rkt"), .objectPath("/m")])
-            }
-            return [.reply([.array(elementSignature: "(ssso)", lines)])]
-        }
-        defer { service.stop() }
-        #expect(try await manager.list().map(\.name) == ["rkt-1"])
-    }
-
     @Test func aMachinesPropertiesAreRead() async throws {
         let (service, manager) = try await machined { call in
-            if call.member == "GetMachine" { return [.reply([.objectPath("/m")])] }
+            if call.member == "GetMachineByPID" { return [.reply([.objectPath("/m")])] }
             let values: [(String, DBusValue)] = [
-                ("Id", .bytes([])), ("Service", .string("rkt")), ("Class", .string("container")),
-                ("Unit", .string("pod@1.service")), ("Leader", .uint32(9)), ("RootDirectory", .string("/r")),
+                ("Name", .string("rkt-1")), ("Id", .bytes([])), ("Service", .string("rkt")),
+                ("Class", .string("container")), ("Unit", .string("pod@1.service")), ("Leader", .uint32(9)),
+                ("RootDirectory", .string("/r")),
             ]
             let entries = values.map { DBusEntry(.string($0.0), .variant($0.1)) }
             return [.reply([.dictionary(keySignature: "s", valueSignature: "v", entries)])]
         }
         defer { service.stop() }
-        let machine = try await manager.machine("rkt-1")
+        let machine = try await manager.machine(ofProcess: 9)
+        #expect(machine.name == "rkt-1")
         #expect(machine.unit == "pod@1.service")
         #expect(machine.leader == 9)
     }
@@ -148,8 +117,6 @@ import Testing
             [.error("org.freedesktop.machine1.NoSuchMachine", "No machine")]
         }
         defer { service.stop() }
-        #expect(try await failure { _ = try await manager.machine("rkt-2") }.code == .notFound)
-        #expect(try await failure { try await manager.terminate("rkt-2") }.code == .notFound)
-        #expect(try await failure { try await manager.kill("rkt-2", signal: 9) }.code == .notFound)
+        #expect(try await failure { _ = try await manager.machine(ofProcess: 9) }.code == .notFound)
     }
 }

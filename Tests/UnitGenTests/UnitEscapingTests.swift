@@ -58,30 +58,6 @@ import UnitGen
         #expect(error?.code == .invalidArgument)
     }
 
-    @Test func aVariableComesBackOrIsRefusedByName() throws {
-        var random = SeededGenerator(seed: 5)
-        var taken = 0
-        for index in 0..<5_000 {
-            let value = index.isMultiple(of: 2) ? random.bytes(maximum: 6) : Array(random.text(maximum: 12).utf8)
-            do {
-                let words = try SystemdSyntax.words(try UnitEscaping.environmentAssignment("A_1", value))
-                #expect(words == [Array("A_1=".utf8) + value])
-                taken += 1
-            } catch let error as RktError {
-                #expect(error.message.contains("variable A_1"))
-                let strange = SeededGenerator.noncharacters.flatMap { Array($0.unicodeScalars) }
-                let text = String(validating: value, as: UTF8.self)
-                #expect(text?.unicodeScalars.contains { $0 == "\0" || strange.contains($0) } != false)
-            }
-        }
-        #expect(taken > 500)
-    }
-
-    @Test(arguments: ["", "1A", "A=B", "A B", "A-B", "é", "A\0", "A.B"])
-    func aVariableSystemdDoesNotTakeIsRefused(name: String) {
-        #expect(throws: RktError.self) { try UnitEscaping.environmentAssignment(name, []) }
-    }
-
     @Test func aJournalFieldComesBackByteForByte() throws {
         var random = SeededGenerator(seed: 6)
         for _ in 0..<2_000 {
@@ -99,24 +75,6 @@ import UnitGen
         #expect(throws: RktError.self) { try UnitEscaping.logField("A", [0]) }
     }
 
-    @Test func plainTextComesBackOrIsRefusedByName() throws {
-        var random = SeededGenerator(seed: 7)
-        var taken = 0
-        for _ in 0..<5_000 {
-            let text = random.text(maximum: 8)
-            do {
-                var file = UnitFile()
-                try file.add("Unit", "Description", try UnitEscaping.plain(text, field: "the name"))
-                let value = try UnitFile(parsing: file.description).values("Unit", "Description")[0]
-                #expect(try SystemdSyntax.plain(value) == text)
-                taken += 1
-            } catch let error as RktError {
-                #expect(error.message.hasPrefix("the name "))
-            }
-        }
-        #expect(taken > 500)
-    }
-
     @Test func textForPeopleCanAlwaysStandInAUnit() throws {
         var random = SeededGenerator(seed: 8)
         for _ in 0..<5_000 {
@@ -127,47 +85,5 @@ import UnitGen
             _ = try SystemdSyntax.plain(file.values("Unit", "Description")[0])
         }
         #expect(UnitEscaping.display(" 100% \u{1B}[31m\n ") == "100%% \u{FFFD}[31m\u{FFFD}")
-    }
-
-    @Test(arguments: [
-        ("foo", "foo"), (".a.b", "\\x2ea.b"), ("a/b", "a-b"), ("/a//b/./c/", "-a--b-.-c-"), ("a-b@c", "a\\x2db\\x40c"),
-        ("é", "\\xc3\\xa9"), ("a b%", "a\\x20b\\x25"), ("", ""), ("a:b_c", "a:b_c"),
-    ])
-    func aNameIsEscapedAsSystemdEscapeDoes(text: String, escaped: String) throws {
-        #expect(try UnitEscaping.nameComponent(Array(text.utf8)) == escaped)
-        #expect(try UnitEscaping.unescapedName(escaped) == Array(text.utf8))
-    }
-
-    @Test(arguments: [
-        ("/", "-"), ("//", "-"), ("/./", "-"), ("/a//b/./c/", "a-b-c"), ("/.a", "\\x2ea"), ("/a/.b", "a-.b"),
-        ("/a-b", "a\\x2db"),
-    ])
-    func aPathIsEscapedAsSystemdEscapeDoes(path: String, escaped: String) throws {
-        #expect(try UnitEscaping.pathComponent(Array(path.utf8)) == escaped)
-    }
-
-    @Test(arguments: ["", "a", "a/b", "/..", "/a/../b", "/a\0"])
-    func aPathThatHasNoEscapedFormIsRefused(path: String) {
-        let error = #expect(throws: RktError.self) {
-            try UnitEscaping.pathComponent(Array(path.utf8), field: "the volume")
-        }
-        #expect(error?.message.hasPrefix("the volume") == true)
-    }
-
-    @Test(arguments: ["\\", "\\x", "\\x4", "\\xZZ", "\\x00", "\\n", "a\\x+1"])
-    func aNameThatIsNotEscapedIsRefused(text: String) {
-        #expect(throws: RktError.self) { try UnitEscaping.unescapedName(text) }
-    }
-
-    @Test func anyNameComesBackByteForByte() throws {
-        var random = SeededGenerator(seed: 9)
-        for _ in 0..<5_000 {
-            let bytes = random.bytes(maximum: 12, from: Array(1...255))
-            let escaped = try UnitEscaping.nameComponent(bytes)
-            #expect(
-                escaped.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
-            )
-            #expect(try UnitEscaping.unescapedName(escaped) == bytes)
-        }
     }
 }

@@ -35,6 +35,8 @@ struct rkt_exchange {
     int allows_http;
     int ignores_certificates;
     long seconds;  // the most it may take; 0 for no limit but that something comes
+    long least_bytes;    // a second: less than this,
+    long least_seconds;  // for so long, is too slow
     int is_direct;  // whatever the environment says of proxies
     int watched;    // a descriptor that can be read from once nobody wants the answer any more; -1 for none
     const void *_Nullable form;  // what to send (`application/x-www-form-urlencoded`): then it is a POST
@@ -56,6 +58,7 @@ enum {
     RKT_EXCHANGE_UNTRUSTED = 3,   // the server's certificate
     RKT_EXCHANGE_IMPOSSIBLE = 4,  // whatever else: again would be the same
     RKT_EXCHANGE_NO_TLS = 5,      // nobody there speaks TLS, or nobody is there
+    RKT_EXCHANGE_SLOW = 6,        // too slow, or not done in time
 };
 
 struct rkt_connection;

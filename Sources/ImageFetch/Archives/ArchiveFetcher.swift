@@ -1,5 +1,4 @@
 internal import Diagnostics
-internal import Glibc
 public import ImageStore
 internal import LinuxOS
 public import Manifests
@@ -124,19 +123,28 @@ public struct ArchiveFetcher: Sendable {
     ) throws -> ImageRecord {
         try withContext("cannot fetch image \(name)") {
             let full = try name.adding(more)
-            guard let found = try discovery.archives(of: full).archives.first else {
-                throw RktError(.notFound, "no endpoints discovered")
-            }
+            let places = try discovery.archives(of: full).archives
             if !options.insecureImage { try findKeys("\(name.name)") }
-            let signature = options.signaturePath.map { SignaturePlace.file($0) } ?? .url(found.signature)
-            return try fetch(
-                Wanted(archive: found.archive, signature: signature, name: name),
-                "\(name)",
-                options,
-                progress
-            )
+            let wanted = places.prefix(Self.placeLimit).map { place in
+                let signature = options.signaturePath.map { SignaturePlace.file($0) } ?? .url(place.signature)
+                return Wanted(archive: place.archive, signature: signature, name: name)
+            }
+            guard let last = wanted.last else { throw RktError(.notFound, "no endpoints discovered") }
+            // Each is as good as the first (appc specification, discovery): what is wrong with an image that has come is wrong
+            // with all of them, but it may be that one place has nothing to send.
+            for (place, next) in zip(wanted, wanted.dropFirst()) {
+                do {
+                    return try fetch(place, "\(name)", options, progress)
+                } catch let error as RktError where [.unavailable, .notFound].contains(error.code) {
+                    notice("\(place.archive): \(error); trying \(next.archive)")
+                }
+            }
+            return try fetch(last, "\(name)", options, progress)
         }
     }
+
+    /// How many of the places that a page names are tried.
+    private static let placeLimit = 8
 
     // MARK: Fetching
 
@@ -246,14 +254,7 @@ public struct ArchiveFetcher: Sendable {
     private func signature(_ place: SignaturePlace, isDeferrable: Bool) throws -> [UInt8]? {
         switch place {
         case .file(let path):
-            let name = "signature \(path)"
-            let file = OwnedFD(
-                taking: try system("opening \(name)") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-            )
-            guard try FileStatus(of: file, name: name).kind == .regular else {
-                throw RktError(.invalidArgument, "\(name) is not a regular file")
-            }
-            return try file.readAll(limit: PGPSignatures.sizeLimit, name: name)
+            return try UserFile.read(path, limit: PGPSignatures.sizeLimit, what: "signature")
         case .url(let url):
             return try withContext("fetching its signature") {
                 let location = try HTTPLocation(url)

@@ -36,8 +36,8 @@ public struct ImageDependencies: Sendable {
     /// Gets all images that one needs, the nearest first.
     ///
     /// - Parameter record: The image.
-    /// - Throws: `RktError` with `invalidData` for images that need themselves, or are others than was said of them; `limitExceeded`
-    ///   for too many; what the source throws, naming who needs it.
+    /// - Throws: `RktError` with `invalidData` for images that need themselves, or are others than was said of them;
+    ///   `limitExceeded` for too many; what the source throws, naming who needs it.
     public func complete(_ record: ImageRecord) throws {
         var needs = try needs(of: record, depth: 1)[...]
         // What each image needs, by their ids.

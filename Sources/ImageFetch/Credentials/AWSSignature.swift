@@ -1,6 +1,7 @@
 internal import Crypto
 internal import FoundationEssentials
 internal import Glibc
+internal import Manifests
 
 /// Signs requests to Amazon's S3 (AWS Signature Version 4, without a body).
 struct AWSSignature {
@@ -8,7 +9,7 @@ struct AWSSignature {
     let headers: [(name: String, value: String)]
 
     /// The digest of no body.
-    private static let emptyHash = hex(SHA256.hash(data: Data()))
+    private static let emptyHash = SHA256.hash(data: Data()).hex
     private static let algorithm = "AWS4-HMAC-SHA256"
 
     /// Signs a `GET`.
@@ -37,12 +38,10 @@ struct AWSSignature {
         ].joined(separator: "\n")
         let date = String(time.prefix(8))
         let scope = "\(date)/\(region)/s3/aws4_request"
-        let text = [Self.algorithm, time, scope, Self.hex(SHA256.hash(data: Data(request.utf8)))].joined(
-            separator: "\n"
-        )
+        let text = [Self.algorithm, time, scope, SHA256.hash(data: Data(request.utf8)).hex].joined(separator: "\n")
         var key = Array("AWS4\(secretAccessKey)".utf8)
         for part in [date, region, "s3", "aws4_request"] { key = Self.code(key, part) }
-        let signature = Self.hex(Self.code(key, text))
+        let signature = Self.code(key, text).hex
         headers =
             own.map { (name: $0.0, value: $0.1) } + [
                 (
@@ -55,10 +54,6 @@ struct AWSSignature {
 
     private static func code(_ key: [UInt8], _ text: String) -> [UInt8] {
         Array(HMAC<SHA256>.authenticationCode(for: Data(text.utf8), using: SymmetricKey(data: key)))
-    }
-
-    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     // MARK: URLs
@@ -77,34 +72,13 @@ struct AWSSignature {
         let query = place.drop { $0 != "?" }.dropFirst()
         let pairs = query.split(separator: "&").map { pair -> String in
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            return
-                "\(escaped(sides[0], keepsSlash: false))=\(sides.count > 1 ? escaped(sides[1], keepsSlash: false) : "")"
+            return "\(escaped(sides[0]))=\(sides.count > 1 ? escaped(sides[1]) : "")"
         }
-        return (host, path.isEmpty ? "/" : escaped(path, keepsSlash: true), pairs.sorted().joined(separator: "&"))
+        return (host, path.isEmpty ? "/" : escaped(path, keeping: "/"), pairs.sorted().joined(separator: "&"))
     }
 
-    private static func escaped(_ text: Substring, keepsSlash: Bool) -> String {
-        var result = ""
-        var rest = Array(text.utf8)[...]
-        while var byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), rest.count >= 2,
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-            {
-                byte = value
-                rest = rest.dropFirst(2)
-            }
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            case UInt8(ascii: "/") where keepsSlash: result += "/"
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                result += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
-        }
-        return result
+    private static func escaped(_ text: Substring, keeping others: String = "") -> String {
+        PercentEncoding.encode(PercentEncoding.decode(text) ?? Array(text.utf8), keeping: others)
     }
 
     // MARK: Time and place
@@ -116,7 +90,8 @@ struct AWSSignature {
     static func region(ofHost host: String) -> String {
         let labels = host.lowercased().split(separator: ".").map(String.init)
         guard let end = labels.lastIndex(of: "amazonaws"), end > 0 else { return defaultRegion }
-        // s3-REGION.amazonaws.com, s3.REGION.amazonaws.com, s3.dualstack.REGION.amazonaws.com, with or without a bucket.
+        // s3-REGION.amazonaws.com, s3.REGION.amazonaws.com, s3.dualstack.REGION.amazonaws.com, with or without a
+        // bucket.
         let last = labels[end - 1]
         if last.hasPrefix("s3-") { return String(last.dropFirst(3)) }
         let hasRegion = labels[..<(end - 1)].contains("s3")

@@ -25,7 +25,8 @@ struct CredentialHelper: Sendable {
     ///   - name: What the program is called behind `docker-credential-`.
     ///   - search: The value of `PATH`.
     ///   - patience: How long it may take, with questions to the user.
-    /// - Throws: `RktError` with `invalidData` for what is no bare word, `missingDependency` when there is no such program.
+    /// - Throws: `RktError` with `invalidData` for what is no bare word, `missingDependency` when there is no such
+    ///   program.
     init(_ name: String, search: String, patience: Duration = .seconds(120)) throws {
         let isWord = name.utf8.allSatisfy { byte in
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)

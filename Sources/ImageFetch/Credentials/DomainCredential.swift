@@ -1,4 +1,4 @@
-/// What a user shows to a server that has ACIs (reference, 3, kind `auth`).
+/// What a user shows to a server that has ACIs (configuration of kind `auth`).
 public enum DomainCredential: Sendable, Hashable {
     /// A name and a password.
     case basic(user: String, password: String)
@@ -39,26 +39,33 @@ extension DomainCredentialSource {
         let names = origin.port == "443" ? [origin.host, full] : [full]
         for name in names {
             guard let credential = try credential(forDomain: name) else { continue }
-            switch credential {
-            case .basic(let user, let password):
-                let pair = Credential.password(user: user, password: password)
-                return pair.authorization.map { HTTPSession.Authorization(origin: origin, value: $0) }
-            case .bearer(let token): return HTTPSession.Authorization(origin: origin, value: "Bearer \(token)")
-            case .aws(let id, let secret, let region):
-                let region = region ?? AWSSignature.region(ofHost: origin.host)
-                return HTTPSession.Authorization(origin: origin) { location in
-                    // The time is part of what is signed, and good for some minutes only.
-                    AWSSignature(
-                        location,
-                        accessKeyID: id,
-                        secretAccessKey: secret,
-                        region: region,
-                        time: AWSSignature.now()
-                    )
-                    .headers
-                }
-            }
+            return credential.authorization(for: origin)
         }
         return nil
+    }
+}
+
+extension DomainCredential {
+    /// What a server is shown, wherever it is: nil for what no header can hold.
+    func authorization(for origin: HTTPLocation.Origin) -> HTTPSession.Authorization? {
+        switch self {
+        case .basic(let user, let password):
+            let pair = Credential.password(user: user, password: password)
+            return pair.authorization.map { HTTPSession.Authorization(origin: origin, value: $0) }
+        case .bearer(let token): return HTTPSession.Authorization(origin: origin, value: "Bearer \(token)")
+        case .aws(let id, let secret, let region):
+            let region = region ?? AWSSignature.region(ofHost: origin.host)
+            return HTTPSession.Authorization(origin: origin) { location in
+                // The time is part of what is signed, and good for some minutes only.
+                AWSSignature(
+                    location,
+                    accessKeyID: id,
+                    secretAccessKey: secret,
+                    region: region,
+                    time: AWSSignature.now()
+                )
+                .headers
+            }
+        }
     }
 }

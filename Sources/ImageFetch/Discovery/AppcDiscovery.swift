@@ -37,8 +37,8 @@ public struct DiscoveryReport: Sendable {
     public var attempts: [Attempt] = []
 }
 
-/// Finds out where images and their keys are, by their names (appc specification, discovery): the name's own page is asked, then
-/// those of its parents up to the host.
+/// Finds out where images and their keys are, by their names (appc specification, discovery): the name's own page is
+/// asked, then those of its parents up to the host.
 public struct AppcDiscovery: Sendable {
     private let session: HTTPSession
     private let credentials: any DomainCredentialSource

@@ -32,6 +32,8 @@ final class HTTPClient: Sendable {
     enum Failure: Error {
         /// The network; again is worth a try.
         case broken(String)
+        /// The same, and it took its time: what came was too slow, or not all in time.
+        case slow(String)
         /// The server could not show that it is the one.
         case untrusted(String)
         /// Nobody there speaks TLS, or nobody is there.
@@ -65,19 +67,21 @@ final class HTTPClient: Sendable {
     ///
     /// - Parameters:
     ///   - request: The request.
-    ///   - seconds: The most it may take; 0 for no limit but that something comes.
+    ///   - seconds: The most it may take; 0 for no limit but the pace.
+    ///   - pace: What is too slow.
     ///   - receive: Takes the body piece by piece, with the head of the response.
     /// - Returns: The head of the response, whatever its status.
     /// - Throws: ``Failure``, or what `receive` throws.
     func send(
         _ request: HTTPRequest,
         seconds: Int = 0,
+        pace: HTTPPace = .patient,
         _ receive: @escaping (HTTPResponse, UnsafeRawBufferPointer) throws -> Void
     ) throws -> HTTPResponse {
         let connection = try idle.withLock { $0.popLast() } ?? Connection()
         let files = try certificates.files(for: request.location.origin)
         let exchange = Exchange(request.location, receive)
-        let result = connection.run(request, exchange, settings, files, seconds: seconds)
+        let result = connection.run(request, exchange, settings, files, seconds: seconds, pace)
         // The connection is no more use then.
         if exchange.failure is Enough { return exchange.response }
         if let failure = exchange.failure { throw failure }
@@ -87,6 +91,7 @@ final class HTTPClient: Sendable {
         // No sink has refused anything: whoever reads has gone.
         case RKT_EXCHANGE_REFUSED: throw Unread()
         case RKT_EXCHANGE_BROKEN: throw Failure.broken(words)
+        case RKT_EXCHANGE_SLOW: throw Failure.slow(words)
         case RKT_EXCHANGE_UNTRUSTED: throw Failure.untrusted(words)
         case RKT_EXCHANGE_NO_TLS: throw Failure.noTLS(words)
         default: throw Failure.impossible(words)
@@ -117,7 +122,8 @@ private final class Connection: @unchecked Sendable {
         _ exchange: Exchange,
         _ settings: HTTPSettings,
         _ files: HostFiles,
-        seconds: Int
+        seconds: Int,
+        _ pace: HTTPPace
     ) -> CInt {
         // libcurl sends no header of its own that could tell who this is, but for those asked for here.
         let lines = request.headers.map { "\($0.name): \($0.value)" }
@@ -136,6 +142,8 @@ private final class Connection: @unchecked Sendable {
                                 allows_http: settings.allowsHTTP ? 1 : 0,
                                 ignores_certificates: settings.ignoresCertificates ? 1 : 0,
                                 seconds: seconds,
+                                least_bytes: pace.bytesPerSecond,
+                                least_seconds: pace.seconds,
                                 is_direct: request.location.origin.isLoopback ? 1 : 0,
                                 watched: request.reader?.writingEnd ?? -1,
                                 form: form?.baseAddress,

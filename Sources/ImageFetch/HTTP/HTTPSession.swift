@@ -37,6 +37,8 @@ struct HTTPSession: Sendable {
 
     /// How often to try.
     var failureLimit = 5
+    /// What is too slow.
+    var pace = HTTPPace.patient
 
     private static let redirectLimit = 10
     /// How many connections the content of one stream may come in.
@@ -54,6 +56,7 @@ struct HTTPSession: Sendable {
         var copy = HTTPSession(client: try HTTPClient(settings))
         copy.patience = patience
         copy.failureLimit = failureLimit
+        copy.pace = pace
         return copy
     }
 
@@ -214,7 +217,9 @@ struct HTTPSession: Sendable {
             if failures >= failureLimit { return response }
             let wanted = RetryAfter.seconds(response, now: Int64(time(nil))) ?? 0
             try pause(max(patience(failures), 1000 * Int(min(wanted, Self.waitLimit))), reader)
-        } catch HTTPClient.Failure.broken(let words) {
+        } catch HTTPClient.Failure.slow(let words) where pace.isFinal {
+            throw RktError(.unavailable, words)
+        } catch HTTPClient.Failure.broken(let words), HTTPClient.Failure.slow(let words) {
             failures += 1
             if failures >= failureLimit { throw RktError(.unavailable, "\(words) (tried \(failures) times)") }
             try pause(patience(failures), reader)
@@ -262,7 +267,7 @@ struct HTTPSession: Sendable {
             if let authorization, authorization.origin == origin {
                 sent.headers += authorization.headers(request.location)
             }
-            let response = try client.send(sent, seconds: seconds) { response, piece in
+            let response = try client.send(sent, seconds: seconds, pace: pace) { response, piece in
                 if response.isRedirect { throw HTTPClient.Enough() }
                 try receive(response, piece)
             }

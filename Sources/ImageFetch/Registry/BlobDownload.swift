@@ -4,8 +4,8 @@ internal import ImageStore
 internal import LinuxOS
 internal import Synchronization
 
-/// A download that is read as a file is, by a socket: while one thread gets it, another one checks, unpacks and stores it.
-/// It ends when nobody reads it any more.
+/// A download that is read as a file is, by a socket: while one thread gets it, another one checks, unpacks and stores
+/// it. It ends when nobody reads it any more.
 final class BlobDownload: Sendable {
     /// How many bytes tell how content is compressed.
     private static let beginning = 8

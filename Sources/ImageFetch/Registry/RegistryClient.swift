@@ -23,8 +23,8 @@ final class RegistryClient: Sendable {
         var authorization: HTTPSession.Authorization?
     }
 
-    /// Whether credentials may be shown in clear to another host than this one: whoever is on the way can make it seem that a
-    /// registry has no TLS.
+    /// Whether credentials may be shown in clear to another host than this one: whoever is on the way can make it seem
+    /// that a registry has no TLS.
     private let isInsecure: Bool
 
     /// - Parameters:
@@ -184,8 +184,8 @@ final class RegistryClient: Sendable {
         }
     }
 
-    /// Where the registry is. Where plain http may be used, that is found out first: by one request, as a server without TLS
-    /// is not to be asked for it again and again.
+    /// Where the registry is. Where plain http may be used, that is found out first: by one request, as a server
+    /// without TLS is not to be asked for it again and again.
     private func base() throws -> HTTPLocation {
         if let base = state.withLock({ $0.base }) { return base }
         var base = try HTTPLocation("https://\(host)/v2/")

@@ -72,7 +72,8 @@ public struct RegistryFetcher: Sendable {
                 verification: verification,
                 progress: progress,
                 layers: layers,
-                sources: reference.sources(top.descriptor.digest, isVerified: verification.isVerified)
+                sources: reference.sources(top.descriptor.digest, isVerified: verification.isVerified),
+                registry: reference.registry
             )
             let downloads = DownloadGroup()
             defer { downloads.end() }
@@ -95,6 +96,9 @@ public struct RegistryFetcher: Sendable {
     /// Hears what only somebody who looks for a fault wants to know.
     public var note: @Sendable (String) -> Void = { _ in }
 
+    /// What is too slow for a mirror.
+    var mirrorPace = HTTPPace.ofMirrors
+
     /// Where a reference may be had, by the configuration.
     func sources(of reference: DockerReference) throws -> RegistrySources {
         let endpoints = try rules.endpoints(for: reference)
@@ -103,7 +107,10 @@ public struct RegistryFetcher: Sendable {
             endpoints.map { endpoint in
                 var session = endpoint.isInsecure ? insecure : session
                 // Somebody else may have it: that is quicker than to wait.
-                if endpoint.isMirror { session.failureLimit = 2 }
+                if endpoint.isMirror {
+                    session.failureLimit = 2
+                    session.pace = mirrorPace
+                }
                 return RegistrySources.Source(
                     client: RegistryClient(
                         endpoint.reference,
@@ -170,13 +177,12 @@ private struct RegistryContent: OCIContent {
 extension DockerReference {
     /// What this reference is on record as: with a digest, its tag says nothing.
     public var source: String {
-        let repository = "\(registry)/\(repository)"
-        return digest.map { "\(repository)@\($0)" } ?? "\(repository):\(tag ?? "latest")"
+        digest.map { "\(repositoryName)@\($0)" } ?? "\(repositoryName):\(tag ?? "latest")"
     }
 
     /// What is on record of an image that this reference has led to: also that its digest leads there.
     fileprivate func sources(_ digest: Digest, isVerified: Bool) -> [ImageRecord.Source] {
-        let pinned = ImageRecord.Source(reference: "\(registry)/\(repository)@\(digest)", isVerified: true)
+        let pinned = ImageRecord.Source(reference: "\(repositoryName)@\(digest)", isVerified: true)
         return self.digest == nil ? [ImageRecord.Source(reference: source, isVerified: isVerified), pinned] : [pinned]
     }
 }

@@ -4,8 +4,8 @@ internal import LinuxOS
 internal import Manifests
 internal import Synchronization
 
-/// A repository wherever it may be had: in its mirrors, in their order, then in the registry itself. What a mirror does not
-/// have, or has wrong, the next one is asked for; what is right is told by digests alone, whoever sends it.
+/// A repository wherever it may be had: in its mirrors, in their order, then in the registry itself. What a mirror does
+/// not have, or has wrong, the next one is asked for; what is right is told by digests alone, whoever sends it.
 final class RegistrySources: Sendable {
     /// One place.
     struct Source: Sendable {
@@ -66,7 +66,8 @@ final class RegistrySources: Sendable {
     ///   - limit: The most bytes of a list.
     ///   - name: What they are, for errors.
     /// - Returns: The lists as they came, not verified.
-    /// - Throws: `RktError` as ``RegistryClient/referrerLists(_:limit:name:)`` of the last place, when no other has any.
+    /// - Throws: `RktError` as ``RegistryClient/referrerLists(_:limit:name:)`` of the last place, when no other has
+    ///   any.
     func referrers(_ digest: Digest, limit: Int, name: String) throws -> [[UInt8]] {
         var lists: [[UInt8]] = []
         for (index, source) in sources.enumerated() where !source.isMirror || isAsked(index, digest) {
@@ -104,7 +105,8 @@ final class RegistrySources: Sendable {
     ///   - name: What it is, for errors.
     ///   - reader: Where the content goes.
     ///   - sink: Takes the content, which is not verified.
-    /// - Throws: `RktError` as ``RegistryClient/blob(_:size:name:from:for:_:)`` of the last place, and what `sink` throws.
+    /// - Throws: `RktError` as ``RegistryClient/blob(_:size:name:from:for:_:)`` of the last place, and what `sink`
+    ///   throws.
     func blob(
         _ digest: Digest,
         size: Int64?,

@@ -16,7 +16,8 @@ struct RegistryToken {
     ///   - host: Its name in references.
     ///   - repository: The repository.
     ///   - servers: The token servers that are configured for it.
-    /// - Throws: `RktError` with `invalidData` for a challenge that names no server, `permissionDenied` for one without TLS.
+    /// - Throws: `RktError` with `invalidData` for a challenge that names no server, `permissionDenied` for one without
+    ///   TLS.
     init(
         _ challenge: AuthenticationChallenge,
         base: HTTPLocation,
@@ -107,7 +108,8 @@ struct RegistryToken {
         return token
     }
 
-    /// Shows a token that is good for others (distribution specification of Docker's registry, "Using OAuth2"; RFC 6749, 6).
+    /// Shows a token that is good for others (distribution specification of Docker's registry, "Using OAuth2"; RFC
+    /// 6749, 6).
     private func refresh(_ session: HTTPSession, _ token: String) throws -> HTTPSession.Answer {
         var request = HTTPRequest(realm)
         let fields = [("grant_type", "refresh_token"), ("client_id", "rkt"), ("refresh_token", token)]
@@ -118,11 +120,11 @@ struct RegistryToken {
     }
 
     private static func form(_ fields: [(String, String)]) -> String {
-        fields.map { "\($0)=\(escaped($1))" }.joined(separator: "&")
+        fields.map { "\($0)=\(PercentEncoding.encode($1.utf8, keeping: "/:"))" }.joined(separator: "&")
     }
 
-    /// Whether credentials for a registry may be shown to a server of tokens: it is the same host, one is below the other, or
-    /// both are Docker's, whose registry and tokens have different names.
+    /// Whether credentials for a registry may be shown to a server of tokens: it is the same host, one is below the
+    /// other, or both are Docker's, whose registry and tokens have different names.
     static func isOfOneHouse(_ registry: HTTPLocation.Origin, _ realm: HTTPLocation.Origin, host: String) -> Bool {
         guard realm.isEncrypted || !registry.isEncrypted else { return false }
         if registry.host == realm.host { return true }
@@ -132,15 +134,5 @@ struct RegistryToken {
             other.split(separator: ".").count > 1 && host.hasSuffix(".\(other)") && other.contains { $0.isLetter }
         }
         return isBelow(registry.host, realm.host) || isBelow(realm.host, registry.host)
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            let isPlain =
-                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
-                || "-._~/:".utf8.contains(byte)
-            return isPlain
-                ? String(UnicodeScalar(byte)) : "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-        }.joined()
     }
 }

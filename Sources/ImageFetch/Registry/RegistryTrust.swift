@@ -29,45 +29,19 @@ struct RegistryTrust {
         if options.insecureImage {
             return ImageRecord.Verification(isVerified: false, detail: "insecure-options=image", origin: origin)
         }
-        let trusted = try keys.sigstoreKeys(for: "\(reference.registry)/\(reference.repository)")
-        // Without them it does not matter what is signed, and nobody is asked.
-        guard !trusted.isEmpty else { throw refusal("no key is trusted for it", descriptor.digest) }
-        var check = SignatureCheck(keys: trusted, reference: reference, source: RegistrySignatures(client: client))
-        for document in try documents(bytes, descriptor, options) {
-            if let signer = check.signer(of: document) {
-                return ImageRecord.Verification(
-                    isVerified: true,
-                    detail: "signed by sigstore key sha256:\(signer.fingerprint)",
-                    signers: [signer.fingerprint],
-                    origin: origin
-                )
-            }
-        }
+        var check = try SignatureCheck(keys, references: [reference], source: RegistrySignatures(client: client))
+        // Without keys it does not matter what is signed, and nobody is asked.
+        guard check.hasKeys else { throw refusal("no key is trusted for it", descriptor.digest) }
+        let documents = try SignatureCheck.documents(bytes, descriptor, for: options.platform, name: origin)
+        if let found = check.run(documents) { return ImageRecord.Verification(found, origin: origin) }
         let problems = check.problems
         let hint = problems.isEmpty ? "" : ", and what there is of signatures does not count: --debug says why"
         let refused = refusal("no key that is trusted for it has signed it\(hint)", descriptor.digest)
         throw problems.isEmpty ? refused : refused.adding(problems.joined(separator: "; "))
     }
 
-    /// What a signature may be of: what the reference has led to, or what an index there has for the platform. Whichever it
-    /// is, the image is what it names by digests.
-    private func documents(
-        _ bytes: [UInt8],
-        _ descriptor: OCI.Descriptor,
-        _ options: FetchOptions
-    ) throws -> [SignatureCheck.Document] {
-        let name = "docker://\(reference)"
-        let top = SignatureCheck.Document(digest: descriptor.digest, bytes: bytes)
-        switch try OCI.Document(bytes, mediaType: descriptor.mediaType, name: name) {
-        case .manifest: return [top]
-        case .index(let index):
-            let selected = try index.select(for: options.platform, reference: nil, name: name)
-            return [top, SignatureCheck.Document(digest: selected.digest, bytes: nil)]
-        }
-    }
-
     private func refusal(_ why: String, _ digest: Digest) -> RktError {
-        let repository = "\(reference.registry)/\(reference.repository)"
+        let repository = reference.repositoryName
         return RktError(
             .permissionDenied,
             "\(why) (trust the key of who signs it: rkt trust --prefix=\(repository) KEY; or pin what it is now: "
@@ -80,12 +54,16 @@ struct RegistryTrust {
 private struct RegistrySignatures: SignatureSource {
     let client: RegistrySources
 
-    func manifest(tag: String, limit: Int) throws -> [UInt8]? {
-        do {
-            return try client.manifest(tag, limit: limit, name: tag).bytes
-        } catch let error as RktError where error.code == .notFound {
-            return nil
+    func attached(to digest: Digest, limit: Int) -> [SignaturePlace] {
+        let tag = digest.signatureTag
+        let place = SignaturePlace(name: "tag \(tag)") {
+            do {
+                return try client.manifest(tag, limit: limit, name: tag).bytes
+            } catch let error as RktError where error.code == .notFound {
+                return nil
+            }
         }
+        return [place]
     }
 
     func referrers(of digest: Digest, limit: Int) throws -> [[UInt8]] {

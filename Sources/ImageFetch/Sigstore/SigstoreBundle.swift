@@ -1,12 +1,12 @@
 internal import Diagnostics
 internal import FoundationEssentials
-internal import Manifests
+package import Manifests
 
 /// A signature in sigstore's newer form (protobuf-specs, `sigstore_bundle.proto`, in JSON): a DSSE envelope around an
 /// in-toto statement, as cosign 3 signs, or a signature of the manifest's bytes.
 ///
 /// What else is in there, certificates and entries of transparency logs, says nothing to who has the key.
-struct SigstoreBundle: Decodable {
+package struct SigstoreBundle: Decodable {
     struct Envelope: Decodable {
         struct Signature: Decodable {
             let sig: String
@@ -31,7 +31,7 @@ struct SigstoreBundle: Decodable {
     private static let statementType = "application/vnd.in-toto+json"
 
     /// What a signature in a bundle is of.
-    enum Content {
+    package enum Content {
         /// A statement, and what of it is signed.
         case statement([UInt8], signed: [UInt8])
         /// The manifest's bytes.
@@ -43,7 +43,7 @@ struct SigstoreBundle: Decodable {
     /// - Parameter bytes: The JSON text.
     /// - Returns: The signature, and what it is of; neither is verified.
     /// - Throws: `RktError` with `invalidData` for what is no bundle, `unsupported` for one of another kind.
-    static func parse(_ bytes: [UInt8]) throws -> (signature: [UInt8], content: Content) {
+    package static func parse(_ bytes: [UInt8]) throws -> (signature: [UInt8], content: Content) {
         let bundle = try StrictJSON.decode(SigstoreBundle.self, from: bytes, name: "the bundle")
         guard bundle.mediaType == Self.mediaType else {
             throw RktError(.unsupported, "a bundle of the type \(bundle.mediaType.prefix(200).debugDescription)")
@@ -73,17 +73,17 @@ struct SigstoreBundle: Decodable {
     }
 }
 
-/// That an image is signed, in the form of an in-toto statement. It names no repository: who trusts a key for several lets
-/// each image that it signed be any of theirs.
-struct SignatureStatement: Decodable {
-    struct Subject: Decodable {
+/// That an image is signed, in the form of an in-toto statement. As cosign writes it, it names no repository: it counts only
+/// where the key is trusted for the repository itself.
+package struct SignatureStatement: Decodable {
+    package struct Subject: Decodable {
         let name: String?
-        let digest: [String: String]
+        package let digest: [String: String]
     }
 
     let type: String
     let predicateType: String
-    let subject: [Subject]
+    package let subject: [Subject]
 
     private enum CodingKeys: String, CodingKey {
         case type = "_type"
@@ -93,13 +93,13 @@ struct SignatureStatement: Decodable {
     /// What cosign signs an image as. All else (how it was built, what is in it, that it has flaws) is no word for it.
     static let predicateType = "https://sigstore.dev/cosign/sign/v1"
     private static let types = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"]
-    private static let subjectLimit = 64
+    package static let subjectLimit = 64
 
     /// Reads a statement whose signature is good.
     ///
     /// - Parameter bytes: The JSON text.
     /// - Throws: `RktError` with `invalidData` for what is no statement, `unsupported` for one about something else.
-    init(_ bytes: [UInt8]) throws {
+    package init(_ bytes: [UInt8]) throws {
         self = try StrictJSON.decode(Self.self, from: bytes, name: "the statement")
         guard Self.types.contains(type) else { throw RktError(.invalidData, "it is no in-toto statement") }
         guard predicateType == Self.predicateType else {
@@ -111,7 +111,7 @@ struct SignatureStatement: Decodable {
     }
 
     /// The subjects with a digest.
-    func subjects(_ digest: Digest) -> [Subject] {
+    package func subjects(_ digest: Digest) -> [Subject] {
         subject.filter { $0.digest[digest.algorithm.rawValue] == digest.hex }
     }
 }

@@ -1,8 +1,6 @@
 internal import Crypto
 internal import CryptoExtras
 internal import Diagnostics
-internal import FoundationEssentials
-internal import ImageStore
 internal import Manifests
 
 /// A public key that signs images, as sigstore's tools have it: of ECDSA on a curve of NIST's, Ed25519, or RSA.
@@ -17,10 +15,14 @@ public struct SigstoreKey: Sendable {
 
     /// The SHA-256 of the key (DER of its `SubjectPublicKeyInfo`), in lower-case hex.
     public let fingerprint: String
+    /// Whether it is trusted for the very repository that was asked about, and not for the beginning of its name or for all.
+    var isForRepository = false
     private let key: Key
+    private let der: [UInt8]
 
-    private static let begin = "-----BEGIN PUBLIC KEY-----"
-    private static let end = "-----END PUBLIC KEY-----"
+    private static let label = "PUBLIC KEY"
+    /// The most bytes of the DER form.
+    private static let sizeLimit = 8 << 10
     /// What is before the key itself in one of Ed25519 (RFC 8410, 4).
     private static let ed25519Header: [UInt8] = [0x30, 0x2A, 0x30, 5, 6, 3, 0x2B, 0x65, 0x70, 3, 0x21, 0]
 
@@ -29,16 +31,13 @@ public struct SigstoreKey: Sendable {
     /// - Parameters:
     ///   - pem: The PEM text, of one public key (RFC 7468, 13).
     ///   - name: What it is, for errors.
-    /// - Throws: `RktError` with `invalidData` for what is no public key, `unsupported` for one of another kind.
+    /// - Throws: `RktError` with `invalidData` for what is no public key, `limitExceeded` for a large one, `unsupported` for one
+    ///   of another kind.
     public init(pem: [UInt8], name: String) throws {
-        let lines = String(decoding: pem, as: UTF8.self).split(whereSeparator: \.isNewline)
-            .map { $0.trimming { $0 == " " || $0 == "\t" } }
-        let starts = lines.indices.filter { lines[$0] == Self.begin }
-        let ends = lines.indices.filter { lines[$0] == Self.end }
-        guard starts.count == 1, ends.count == 1, starts[0] < ends[0],
-            let data = Data(base64Encoded: lines[(starts[0] + 1)..<ends[0]].joined())
-        else { throw RktError(.invalidData, "\(name) is not one public key in PEM (\(Self.begin))") }
-        let der = [UInt8](data)
+        der = try PGPArmor.block(pem, label: Self.label, name: name)
+        guard der.count <= Self.sizeLimit else {
+            throw RktError(.limitExceeded, "\(name) is larger than \(Self.sizeLimit) bytes")
+        }
         if der.starts(with: Self.ed25519Header),
             let found = try? Curve25519.Signing.PublicKey(rawRepresentation: der.dropFirst(Self.ed25519Header.count))
         {
@@ -49,16 +48,35 @@ public struct SigstoreKey: Sendable {
             key = .p384(found)
         } else if let found = try? P521.Signing.PublicKey(derRepresentation: der) {
             key = .p521(found)
-        } else if let found = try? _RSA.Signing.PublicKey(derRepresentation: der) {
+        } else if let found = try? _RSA.Signing.PublicKey(derRepresentation: der),
+            // With something behind it, one key would have many fingerprints.
+            found.derRepresentation.elementsEqual(der)
+        {
             key = .rsa(found)
         } else {
             throw RktError(
                 .unsupported,
-                "\(name) is a key of a kind that is not supported (ECDSA on P-256, P-384 or P-521, Ed25519, and RSA of 2048 "
-                    + "bits or more are)"
+                "\(name) is of a kind that is not supported (ECDSA on P-256, P-384 or P-521, Ed25519, and RSA of 2048 bits or "
+                    + "more are)"
             )
         }
-        fingerprint = try ContentHash.digest(.sha256, of: der).hex
+        fingerprint = SHA256.hash(data: der).hex
+    }
+
+    /// What the key is for.
+    var algorithm: String {
+        switch key {
+        case .p256: "ECDSA P-256"
+        case .p384: "ECDSA P-384"
+        case .p521: "ECDSA P-521"
+        case .ed25519: "Ed25519"
+        case .rsa: "RSA"
+        }
+    }
+
+    /// The PEM text, without anything around it.
+    var pem: [UInt8] {
+        Array("-----BEGIN \(Self.label)-----\n\(PGPArmor.lines(der))\n-----END \(Self.label)-----\n".utf8)
     }
 
     /// Whether this key has made a signature of a message.
@@ -99,6 +117,12 @@ public protocol SigstoreKeySource: Sendable {
     /// - Returns: The keys.
     /// - Throws: `RktError` naming a key that cannot be read or may not be trusted.
     func sigstoreKeys(for name: String) throws -> [SigstoreKey]
+
+    /// The keys that may sign anything at all.
+    ///
+    /// - Returns: The keys, each once.
+    /// - Throws: `RktError` naming a key that cannot be read or may not be trusted.
+    func allSigstoreKeys() throws -> [SigstoreKey]
 }
 
 /// Nobody is trusted.
@@ -111,6 +135,11 @@ public struct NoSigstoreKeys: SigstoreKeySource {
     /// - Parameter name: Not asked.
     /// - Returns: None.
     public func sigstoreKeys(for name: String) -> [SigstoreKey] { [] }
+
+    /// There are none.
+    ///
+    /// - Returns: None.
+    public func allSigstoreKeys() -> [SigstoreKey] { [] }
 }
 
 extension TrustedKeys: SigstoreKeySource {
@@ -120,6 +149,22 @@ extension TrustedKeys: SigstoreKeySource {
     /// - Returns: The keys.
     /// - Throws: `RktError` as ``keys(for:)``.
     public func sigstoreKeys(for name: String) throws -> [SigstoreKey] {
-        try keys(for: name).filter { $0.kind == .sigstore }.map { try SigstoreKey(pem: $0.contents, name: $0.path) }
+        try files(for: name).sorted { $0.fingerprint < $1.fingerprint }.compactMap { file in
+            guard let trusted = file.key, trusted.kind == .sigstore else { return nil }
+            var key = try SigstoreKey(pem: trusted.contents, name: trusted.path)
+            key.isForRepository = file.isOfWholeName
+            return key
+        }
+    }
+
+    /// The keys of sigstore's kind, whatever they are trusted for.
+    ///
+    /// - Returns: The keys, each once.
+    /// - Throws: `RktError` as ``list()``.
+    public func allSigstoreKeys() throws -> [SigstoreKey] {
+        let keys = try list().compactMap(\.key).filter { $0.kind == .sigstore }
+        let distinct = Dictionary(keys.map { ($0.fingerprint, $0) }) { first, _ in first }.values
+        return try distinct.sorted { $0.fingerprint < $1.fingerprint }
+            .map { try SigstoreKey(pem: $0.contents, name: $0.path) }
     }
 }

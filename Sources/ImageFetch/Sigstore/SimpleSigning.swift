@@ -1,13 +1,13 @@
 internal import Diagnostics
-internal import Manifests
+package import Manifests
 
 /// What is signed in cosign's classic form: "simple signing", JSON that names an image and its digest
 /// (cosign's `SIGNATURE_SPEC.md`; containers-signature(5)).
-struct SimpleSigning: Equatable {
+package struct SimpleSigning: Equatable {
     /// The digest of the manifest or index.
-    let digest: Digest
+    package let digest: Digest
     /// The image's name, as the signer gave it.
-    let name: String
+    package let name: String
 
     /// The media type of the layers that hold it.
     static let mediaType = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -19,7 +19,7 @@ struct SimpleSigning: Equatable {
     ///
     /// - Parameter bytes: The JSON text.
     /// - Throws: `RktError` with `invalidData` for another document, also one that says more that is critical.
-    init(_ bytes: [UInt8]) throws {
+    package init(_ bytes: [UInt8]) throws {
         let document = try StrictJSON.decode([String: JSONValue].self, from: bytes, name: "what is signed")
         guard Set(document.keys).isSubset(of: ["critical", "optional"]),
             case .object(let critical)? = document["critical"], Set(critical.keys) == ["type", "image", "identity"],

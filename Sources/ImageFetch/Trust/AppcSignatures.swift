@@ -6,7 +6,8 @@ public import Manifests
 
 /// Checks the OpenPGP signatures of ACIs, with gpgv and a keyring of just the keys that are trusted for the image.
 public struct AppcSignatures: Sendable {
-    private let keys: TrustedKeys
+    /// Whom to trust.
+    let keys: TrustedKeys
     private let report: @Sendable (_ identities: [String]) -> Void
 
     /// Makes a checker.

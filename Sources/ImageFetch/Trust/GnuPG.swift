@@ -3,8 +3,8 @@ internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
 
-/// Runs GnuPG's programs on bytes that others wrote: as a user that nobody is, without rights, with limits, on files in memory, and with no
-/// keyring of anybody's.
+/// Runs GnuPG's programs on bytes that others wrote: as a user that nobody is, without rights, with limits, on files in
+/// memory, and with no keyring of anybody's.
 enum GnuPG {
     /// What a program has said.
     struct Answer {
@@ -34,8 +34,8 @@ enum GnuPG {
     ///   - files: The content of its files: descriptors from ``firstFile`` on.
     ///   - input: Writes its standard input.
     /// - Returns: What it said.
-    /// - Throws: `RktError` with `missingDependency` when it is not installed, `timeout` when it does not end; what `input`
-    ///   throws.
+    /// - Throws: `RktError` with `missingDependency` when it is not installed, `timeout` when it does not end; what
+    ///   `input` throws.
     static func run(
         _ program: String,
         _ arguments: [String],
@@ -88,7 +88,8 @@ enum GnuPG {
         return ["/usr/bin/setpriv"] + user + ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"] + limits
     }
 
-    /// A user that nobody is, and who has no other process: another one of the same user could have this one say anything.
+    /// A user that nobody is, and who has no other process: another one of the same user could have this one say
+    /// anything.
     private static var stranger: UInt32? {
         // Numbers that systemd keeps free; in a container there are fewer.
         let users = [0x7000_0000 + UInt32(bitPattern: getpid()), 65_534]

@@ -2,7 +2,7 @@ internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
 
-/// Finds where the keys for images are published (`ac-discovery-pubkeys`; reference, 2.3).
+/// Finds where the keys for images are published (`ac-discovery-pubkeys`; appc specification, discovery).
 public protocol KeyDiscovery: Sendable {
     /// Asks the owner of a prefix.
     ///
@@ -27,8 +27,8 @@ public struct KeySource: Sendable {
     ///
     /// - Parameter location: A path, or an `http` or `https` URL.
     /// - Returns: The key.
-    /// - Throws: `RktError` with `permissionDenied` for a URL that is not encrypted, where that is not allowed; `unavailable` when
-    ///   the server does not send it, `invalidData` when it is none.
+    /// - Throws: `RktError` with `permissionDenied` for a URL that is not encrypted, where that is not allowed;
+    ///   `unavailable` when the server does not send it, `invalidData` when it is none.
     public func key(_ location: String) throws -> TrustedKey {
         guard let scheme = Self.scheme(location) else { return try TrustedKey(try Self.read(location), path: location) }
         guard ["http", "https"].contains(scheme) else {

@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import FoundationEssentials
 
 /// OpenPGP's text form (RFC 9580, 6) and PEM's: base64 between two lines.
 enum PGPArmor {
@@ -23,15 +24,12 @@ enum PGPArmor {
     ///   - label: What the lines around them say.
     /// - Returns: The text.
     static func text(_ bytes: [UInt8], label: String) -> [UInt8] {
-        let digits = Base64.encode(bytes)
-        var lines = ["-----BEGIN \(label)-----", ""]
-        for start in stride(from: 0, to: digits.count, by: 64) {
-            lines.append(String(decoding: digits[start..<min(start + 64, digits.count)], as: UTF8.self))
-        }
-        let sum = checksum(bytes)
-        lines.append("=" + String(decoding: Base64.encode(sum), as: UTF8.self))
-        lines += ["-----END \(label)-----", ""]
-        return Array(lines.joined(separator: "\n").utf8)
+        Array("-----BEGIN \(label)-----\n\n\(lines(bytes))\n\(checksum(bytes))\n-----END \(label)-----\n".utf8)
+    }
+
+    /// Bytes as lines of base64.
+    static func lines(_ bytes: [UInt8]) -> String {
+        Data(bytes).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
     }
 
     /// The one block of base64 in a text.
@@ -62,12 +60,9 @@ enum PGPArmor {
             body = body[(empty + 1)...]
         }
         body = body.filter { !$0.isEmpty }[...]
-        var sum: [UInt8]?
-        if let last = body.last, last.hasPrefix("="), last.utf8.count == 5 {
-            sum = Base64.decode(last.dropFirst().utf8)
-            body.removeLast()
-        }
-        guard let decoded = Base64.decode(body.joined().utf8), !decoded.isEmpty else {
+        let sum = body.last.flatMap { $0.hasPrefix("=") && $0.utf8.count == 5 ? $0 : nil }
+        if sum != nil { body.removeLast() }
+        guard let decoded = decode(body.joined()), !decoded.isEmpty else {
             throw RktError(.invalidData, "\(name) is damaged: what is between its first and last line is not base64")
         }
         if let sum, sum != checksum(decoded) {
@@ -76,8 +71,14 @@ enum PGPArmor {
         return decoded
     }
 
-    /// CRC-24, as OpenPGP has it.
-    private static func checksum(_ bytes: [UInt8]) -> [UInt8] {
+    /// The bytes of base64 with padding (RFC 4648, 4); nil for what is not just what stands for them.
+    private static func decode(_ text: String) -> [UInt8]? {
+        guard let data = Data(base64Encoded: text), data.base64EncodedString() == text else { return nil }
+        return [UInt8](data)
+    }
+
+    /// The line of CRC-24, as OpenPGP has it.
+    private static func checksum(_ bytes: [UInt8]) -> String {
         var sum: UInt32 = 0xB7_04CE
         for byte in bytes {
             sum ^= UInt32(byte) << 16
@@ -86,58 +87,7 @@ enum PGPArmor {
                 if sum & 0x100_0000 != 0 { sum ^= 0x186_4CFB }
             }
         }
-        return [
-            UInt8(truncatingIfNeeded: sum >> 16), UInt8(truncatingIfNeeded: sum >> 8), UInt8(truncatingIfNeeded: sum),
-        ]
-    }
-}
-
-/// Base64 with padding (RFC 4648, 4), and nothing that is not of it.
-enum Base64 {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 0xFF, count: 256)
-        for (value, digit) in alphabet.enumerated() { values[Int(digit)] = UInt8(value) }
-        return values
-    }()
-
-    /// The text form.
-    static func encode(_ bytes: [UInt8]) -> [UInt8] {
-        var digits: [UInt8] = []
-        digits.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let count = min(3, bytes.count - start)
-            var group: UInt32 = 0
-            for offset in 0..<3 { group = group << 8 | (offset < count ? UInt32(bytes[start + offset]) : 0) }
-            for place in 0..<4 {
-                digits.append(place <= count ? alphabet[Int(group >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
-            }
-        }
-        return digits
-    }
-
-    /// The bytes of a text; nil when it is none.
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        guard text.count % 4 == 0 else { return nil }
-        let padding = text.suffix(2).filter { $0 == UInt8(ascii: "=") }.count
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 4 * 3)
-        var group: UInt32 = 0
-        var count = 0
-        for digit in text.dropLast(padding) {
-            let value = values[Int(digit)]
-            guard value != 0xFF else { return nil }
-            group = group << 6 | UInt32(value)
-            count += 1
-            guard count % 4 == 0 else { continue }
-            bytes += [UInt8(group >> 16 & 0xFF), UInt8(group >> 8 & 0xFF), UInt8(group & 0xFF)]
-            group = 0
-        }
-        switch padding {
-        case 1: bytes += [UInt8(group >> 10 & 0xFF), UInt8(group >> 2 & 0xFF)]
-        case 2: bytes.append(UInt8(group >> 4 & 0xFF))
-        default: break
-        }
-        return bytes
+        let value = [sum >> 16, sum >> 8, sum].map { UInt8(truncatingIfNeeded: $0) }
+        return "=\(Data(value).base64EncodedString())"
     }
 }

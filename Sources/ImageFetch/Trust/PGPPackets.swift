@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Diagnostics
+internal import Manifests
 
 /// One packet of OpenPGP data (RFC 9580, 4).
 struct PGPPacket {
@@ -88,8 +89,8 @@ struct PGPSignatures {
     /// - Parameters:
     ///   - contents: The file's content.
     ///   - name: What it is, for errors.
-    /// - Throws: `RktError` with `invalidData` for what is anything but detached signatures of a file as it is: what is signed
-    ///   must not be in there, nor anything that gpgv would have to decompress.
+    /// - Throws: `RktError` with `invalidData` for what is anything but detached signatures of a file as it is: what is
+    ///   signed must not be in there, nor anything that gpgv would have to decompress.
     init(_ contents: [UInt8], name: String) throws {
         guard contents.count <= Self.sizeLimit else {
             throw RktError(.limitExceeded, "signature \(name) is larger than \(Self.sizeLimit) bytes")
@@ -166,19 +167,15 @@ struct PGPKey {
         let short = [UInt8(size >> 8 & 0xFF), UInt8(size & 0xFF)]
         let long = [UInt8(size >> 24 & 0xFF), UInt8(size >> 16 & 0xFF)] + short
         switch body.first {
-        case 4 where size <= 0xFFFF: return hex(Insecure.SHA1.hash(data: [0x99] + short + body))
-        case 5: return hex(SHA256.hash(data: [0x9A] + long + body))
-        case 6: return hex(SHA256.hash(data: [0x9B] + long + body))
+        case 4 where size <= 0xFFFF: return Insecure.SHA1.hash(data: [0x99] + short + body).hex
+        case 5: return SHA256.hash(data: [0x9A] + long + body).hex
+        case 6: return SHA256.hash(data: [0x9B] + long + body).hex
         case let version:
             throw RktError(
                 .unsupported,
                 "key \(name) is of version \(version ?? 0), which nobody should trust any more"
             )
         }
-    }
-
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private static func printable(_ bytes: ArraySlice<UInt8>) -> String {

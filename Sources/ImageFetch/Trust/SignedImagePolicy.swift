@@ -3,8 +3,8 @@ internal import Glibc
 public import ImageStore
 internal import LinuxOS
 
-/// Accepts an ACI in a file when a trusted key has signed it; other images, and all with `--insecure-options=image`, as
-/// ``UnsignedPolicy`` does.
+/// Accepts an ACI in a file when a trusted key has signed it, and so an image in an OCI layout, whose signatures are in there;
+/// what `docker save` writes, and all with `--insecure-options=image`, as ``UnsignedPolicy`` does.
 public struct SignedImagePolicy: SignaturePolicy {
     private let signatures: AppcSignatures
 
@@ -15,7 +15,15 @@ public struct SignedImagePolicy: SignaturePolicy {
         self.signatures = signatures
     }
 
-    /// Decides about an image that is no ACI.
+    /// The keys that ACIs are checked with too, unless no signature is wanted or one is given, which is of no layout.
+    ///
+    /// - Parameter options: What the user allows.
+    /// - Returns: The keys.
+    public func layoutKeys(_ options: FetchOptions) -> (any SigstoreKeySource)? {
+        options.insecureImage || options.signaturePath != nil ? nil : signatures.keys
+    }
+
+    /// Decides about an image that holds no signatures.
     ///
     /// - Parameters:
     ///   - path: The file or layout.
@@ -41,7 +49,8 @@ public struct SignedImagePolicy: SignaturePolicy {
         let beside = "\(path).asc"
         let signature: [UInt8]
         do {
-            signature = try Self.read(options.signaturePath ?? beside)
+            let path = options.signaturePath ?? beside
+            signature = try UserFile.read(path, limit: PGPSignatures.sizeLimit, what: "signature")
         } catch let error as RktError where error.errno == ENOENT && options.signaturePath == nil {
             throw RktError(
                 .permissionDenied,
@@ -58,18 +67,6 @@ public struct SignedImagePolicy: SignaturePolicy {
                 origin: FileOrigin.of(path)
             )
         }
-    }
-
-    private static func read(_ path: String) throws -> [UInt8] {
-        let file = OwnedFD(
-            taking: try system("opening signature \(path)") {
-                Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-            }
-        )
-        guard try FileStatus(of: file, name: path).kind == .regular else {
-            throw RktError(.invalidArgument, "signature \(path) is not a regular file")
-        }
-        return try file.readAll(limit: PGPSignatures.sizeLimit, name: "signature \(path)")
     }
 }
 

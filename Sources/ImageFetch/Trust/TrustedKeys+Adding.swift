@@ -35,7 +35,8 @@ extension TrustedKeys {
 
     /// All that is in the key store.
     ///
-    /// - Returns: The files: those for all images first, then by prefix; where two are of one place, the one that counts.
+    /// - Returns: The files: those for all images first, then by prefix; where two are of one place, the one that
+    ///   counts.
     /// - Throws: `RktError` as ``keys(for:)``.
     public func list() throws -> [Entry] {
         var found: [String: Entry] = [:]

@@ -2,7 +2,7 @@ internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
 
-/// The keys that somebody trusts, in files below configuration directories (reference, 2.7).
+/// The keys that somebody trusts, in files below configuration directories (`trustedkeys`, as rkt 1 had them).
 ///
 /// | path | content |
 /// |---|---|
@@ -48,7 +48,7 @@ public struct TrustedKeys: Sendable {
     }
 
     /// The files that count for an image, one of each name.
-    private func files(for name: String) throws -> [KeyFile] {
+    func files(for name: String) throws -> [KeyFile] {
         let prefix = try ImagePrefix(name)
         var found: [String: KeyFile] = [:]
         let places = try directories.map { try KeyPlace(configuration: $0) }
@@ -57,9 +57,15 @@ public struct TrustedKeys: Sendable {
         }
         for place in places {
             var directory = try place?.child(Self.prefixPlace)
-            for component in prefix.components {
+            for (index, component) in prefix.components.enumerated() {
                 directory = try directory?.child(component)
-                for file in try directory?.files() ?? [] { found[file.fingerprint] = file }
+                for var file in try directory?.files() ?? [] {
+                    let isOfWholeName = index == prefix.components.count - 1
+                    // The same key for more takes nothing away.
+                    let wasOfWholeName = found[file.fingerprint]?.isOfWholeName ?? false
+                    file.isOfWholeName = file.key != nil && (isOfWholeName || wasOfWholeName)
+                    found[file.fingerprint] = file
+                }
             }
         }
         return Array(found.values)
@@ -73,6 +79,8 @@ struct KeyFile {
     /// The key; nil when the file is empty, which takes away one of the same name.
     let key: TrustedKey?
     let path: String
+    /// Whether it is in the directory of the whole name that was asked about, and not of the beginning of it.
+    var isOfWholeName = false
 }
 
 /// A directory of the key store that only those can write to whose word counts.

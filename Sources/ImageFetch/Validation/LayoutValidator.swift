@@ -102,7 +102,9 @@ struct LayoutValidator {
                 progress.images += 1
                 try validate(manifest, descriptor, &found)
             }
-        } catch let error as RktError where error.code == .unsupported && (depth > 0 || progress.images > 0) {
+        } catch let error as RktError
+            where error.code == .unsupported && (depth > 0 || progress.images > 0 || !descriptor.mayBeImage)
+        {
             // Beside an image there may be what is none, such as its signature.
             return
         } catch let error as RktError where error.code != .noSpace {

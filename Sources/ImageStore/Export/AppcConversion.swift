@@ -1,7 +1,7 @@
 internal import Diagnostics
 internal import Manifests
 
-/// What an OCI or Docker image is as an appc image, in the words that rkt's conversion always had (reference, 2.6).
+/// What an OCI or Docker image is as an appc image, in the words that rkt's conversion always had.
 struct AppcConversion {
     private let record: ImageRecord
     private let config: ImageConfig
@@ -22,8 +22,8 @@ struct AppcConversion {
         )
     }
 
-    /// The name without its tag or digest, and the tag. A file says a name as it likes: only what is one of a registry is
-    /// read as such.
+    /// The name without its tag or digest, and the tag. A file says a name as it likes: only what is one of a registry
+    /// is read as such.
     static func parts(of name: String) -> (repository: String, tag: String?) {
         let plain = String(name.prefix { $0 != "@" })
         let last = plain.split(separator: "/", omittingEmptySubsequences: false).last ?? ""

@@ -13,8 +13,8 @@ public enum ImageFormat: String, Sendable, CaseIterable {
 }
 
 extension ImageStore {
-    /// Writes an image to a stream. What is stored in that form is written as it is stored, and hashed again on its way;
-    /// else the image is converted, which needs root.
+    /// Writes an image to a stream. What is stored in that form is written as it is stored, and hashed again on its
+    /// way; else the image is converted, which needs root.
     ///
     /// - Parameters:
     ///   - record: The image.
@@ -130,7 +130,7 @@ extension ImageStore {
 
     // MARK: Appc images
 
-    /// An OCI image as an appc image (reference, 2.6).
+    /// An OCI image as an appc image.
     private func exportConverted(
         _ record: ImageRecord,
         to sink: @escaping (UnsafeRawBufferPointer) throws -> Void

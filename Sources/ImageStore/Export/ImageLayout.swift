@@ -3,8 +3,8 @@ internal import Glibc
 internal import LinuxOS
 internal import Manifests
 
-/// An OCI image layout on its way out (OCI image specification, image-layout): the blobs first, as an index without them
-/// would be worth nothing.
+/// An OCI image layout on its way out (OCI image specification, image-layout): the blobs first, as an index without
+/// them would be worth nothing.
 struct ImageLayout {
     /// Hands on a blob's content.
     typealias Content = (_ sink: @escaping (UnsafeRawBufferPointer) throws -> Void) throws -> Void

@@ -3,8 +3,8 @@ internal import Glibc
 package import LinuxOS
 package import Manifests
 
-/// Reads archives to their ends and keeps nothing of them. Root unpacks them as an image is unpacked, which finds all that
-/// is wrong; others make plain files of them.
+/// Reads archives to their ends and keeps nothing of them. Root unpacks them as an image is unpacked, which finds all
+/// that is wrong; others make plain files of them.
 package struct ArchiveCheck: Sendable {
     private let area: WorkArea
     private let limits: ImageLimits

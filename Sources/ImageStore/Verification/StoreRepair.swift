@@ -49,8 +49,8 @@ extension ImageStore {
     /// - Parameters:
     ///   - digest: What it is called.
     ///   - content: Hands on its content, which need not be right.
-    /// - Throws: ``RktError`` with `digestMismatch` when the content is another one, and what `content` throws: then the
-    ///   old blob is still there.
+    /// - Throws: ``RktError`` with `digestMismatch` when the content is another one, and what `content` throws: then
+    ///   the old blob is still there.
     package func replaceBlob(
         _ digest: Digest,
         _ content: (_ sink: @escaping (UnsafeRawBufferPointer) throws -> Void) throws -> Void

@@ -47,7 +47,8 @@ extension ImageStore {
 private struct StoreVerifier {
     private let store: ImageStore
     private let images: [ImageRecord]
-    private let progress: ProgressSink?
+    /// One for all, as images share what they consist of.
+    private let progress: ImageProgress?
     /// Where layers are unpacked to; nil for those who cannot. Not an import, which would read all records, and one of them
     /// may be what is damaged.
     private let area: WorkArea?
@@ -55,7 +56,7 @@ private struct StoreVerifier {
     init(_ store: ImageStore, images: [ImageRecord], progress: ProgressSink?) throws {
         self.store = store
         self.images = images
-        self.progress = progress
+        self.progress = progress.map { ImageProgress("images", $0) }
         area = geteuid() == 0 ? try store.workArea() : nil
     }
 
@@ -69,6 +70,7 @@ private struct StoreVerifier {
         let layers = Dictionary(images.filter(\.isTrusted).flatMap(\.layers).map { ($0.blob, $0) }) { first, _ in first
         }
         let items = Set(images.flatMap { $0.blobs }).sorted().map { Item(blob: $0, layer: layers[$0]) }
+        progress?.expect(items.reduce(0) { $0 + (store.blobSize($1.blob) ?? 0) })
         let found = try concurrently(items) { try self.check($0) }.flatMap(\.self)
         return found + (try checkLimited(sparing: Set(found.map(\.object))))
     }
@@ -86,7 +88,7 @@ private struct StoreVerifier {
         let users = users(of: layer.blob)
         let name: String
         do {
-            name = try store.unpackAgain(layer, area, progress: progress)
+            name = try store.unpackAgain(layer, area, progress: progress?.sink)
         } catch let error as RktError where error.code == .digestMismatch {
             return [StoreDamage(object: .blob(item.blob), problem: Self.words(error, item.blob), images: users)]
         } catch let error as RktError where error.code != .noSpace {
@@ -135,7 +137,7 @@ private struct StoreVerifier {
                 name: "blob \(blob)",
                 algorithms: (blob.algorithm, []),
                 limits: store.limits,
-                progress: progress
+                progress: progress?.sink
             )
             let found = try stream.run(Compression.none).digest
             guard found == blob else { throw RktError(.digestMismatch, "it has the digest \(found)") }

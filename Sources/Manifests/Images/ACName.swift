@@ -2,7 +2,7 @@ internal import Diagnostics
 
 /// A name of an app, volume, port or mount point in appc manifests: lower-case letters and digits in runs joined by
 /// single dashes.
-public struct ACName: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+public struct ACName: CheckedText {
     /// The name's text.
     public let description: String
 
@@ -35,30 +35,10 @@ public struct ACName: Sendable, Hashable, Comparable, Codable, CustomStringConve
         let runs = kept.split(separator: UInt8(ascii: "-")).map { String(decoding: $0, as: UTF8.self) }
         try self.init(String(runs.joined(separator: "-").prefix(512)))
     }
-
-    /// Decodes the name from a string.
-    ///
-    /// - Parameter decoder: The decoder.
-    /// - Throws: `DecodingError` when the text is not a valid name.
-    public init(from decoder: any Decoder) throws {
-        self = try decodeChecked(decoder) { try Self($0) }
-    }
-
-    /// Encodes the name as a string.
-    ///
-    /// - Parameter encoder: The encoder.
-    /// - Throws: What the encoder throws.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
-
-    /// Orders names by their bytes.
-    public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
 /// A name of an appc image or label: as ``ACName``, also joined by `.`, `_`, `~` and `/`.
-public struct ACIdentifier: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+public struct ACIdentifier: CheckedText {
     /// The identifier's text.
     public let description: String
 
@@ -95,37 +75,6 @@ public struct ACIdentifier: Sendable, Hashable, Comparable, Codable, CustomStrin
             }
         }
         try self.init(String(decoding: kept, as: UTF8.self))
-    }
-
-    /// Decodes the identifier from a string.
-    ///
-    /// - Parameter decoder: The decoder.
-    /// - Throws: `DecodingError` when the text is not a valid identifier.
-    public init(from decoder: any Decoder) throws {
-        self = try decodeChecked(decoder) { try Self($0) }
-    }
-
-    /// Encodes the identifier as a string.
-    ///
-    /// - Parameter encoder: The encoder.
-    /// - Throws: What the encoder throws.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
-
-    /// Orders identifiers by their bytes.
-    public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
-}
-
-/// Decodes a string that must pass a check, turning the check's message into a decoding error with its place.
-func decodeChecked<Value>(_ decoder: any Decoder, _ make: (String) throws -> Value) throws -> Value {
-    let container = try decoder.singleValueContainer()
-    let text = try container.decode(String.self)
-    do {
-        return try make(text)
-    } catch let error as RktError {
-        throw DecodingError.dataCorruptedError(in: container, debugDescription: error.message)
     }
 }
 

@@ -3,7 +3,7 @@ internal import Diagnostics
 /// A content digest: `sha256:HEX` or `sha512:HEX`, lower-case and of full length.
 ///
 /// A value of this type is always well-formed, so its parts can be used in file names.
-public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+public struct Digest: CheckedText {
     /// The hash functions in use.
     public enum Algorithm: String, Sendable, CaseIterable {
         /// SHA-256, 64 hex digits.
@@ -63,38 +63,11 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
     ///   - bytes: Its output.
     /// - Throws: ``RktError`` with `invalidData` for another number of bytes.
     public init(_ algorithm: Algorithm, bytes: some Sequence<UInt8>) throws {
-        let digits = [UInt8]("0123456789abcdef".utf8)
-        var hex: [UInt8] = []
-        hex.reserveCapacity(algorithm.hexLength)
-        for byte in bytes {
-            hex.append(digits[Int(byte >> 4)])
-            hex.append(digits[Int(byte & 15)])
-        }
-        try self.init(algorithm, hex: String(decoding: hex, as: UTF8.self))
+        try self.init(algorithm, hex: bytes.hex)
     }
 
     /// `ALGORITHM:HEX`.
     public var description: String { "\(algorithm.rawValue):\(hex)" }
-
-    /// Decodes the digest from a string.
-    ///
-    /// - Parameter decoder: The decoder.
-    /// - Throws: `DecodingError` when the text is not a digest.
-    public init(from decoder: any Decoder) throws {
-        self = try decodeChecked(decoder) { try Self($0) }
-    }
-
-    /// Encodes the digest as a string.
-    ///
-    /// - Parameter encoder: The encoder.
-    /// - Throws: What the encoder throws.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
-
-    /// Orders digests by their text.
-    public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
 func isLowerHex(_ byte: UInt8) -> Bool {

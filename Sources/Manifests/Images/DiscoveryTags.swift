@@ -1,5 +1,5 @@
-/// What a page says about images and their keys (appc specification, discovery): `<meta name="ac-discovery" content="PREFIX
-/// TEMPLATE">` and `<meta name="ac-discovery-pubkeys" content="PREFIX URL">`.
+/// What a page says about images and their keys (appc specification, discovery): `<meta name="ac-discovery"
+/// content="PREFIX TEMPLATE">` and `<meta name="ac-discovery-pubkeys" content="PREFIX URL">`.
 public struct DiscoveryTags: Sendable, Hashable {
     /// Where an image is.
     public struct Endpoint: Sendable, Hashable {
@@ -63,7 +63,8 @@ public struct DiscoveryTags: Sendable, Hashable {
         return locations
     }
 
-    /// Whether a name begins with a prefix, whole components of it: `example.com/fo` has no word about `example.com/foo`.
+    /// Whether a name begins with a prefix, whole components of it: `example.com/fo` has no word about
+    /// `example.com/foo`.
     private static func covers(_ prefix: String, _ name: ACIdentifier) -> Bool {
         let prefix = prefix.hasSuffix("/") ? String(prefix.dropLast()) : prefix
         return !prefix.isEmpty && (name.description == prefix || name.description.hasPrefix("\(prefix)/"))
@@ -85,8 +86,8 @@ public enum DiscoveryTemplate {
 
     /// Fills in a template.
     ///
-    /// What is filled in is never read as part of the template again, and a label cannot lead to another host or path: all in it
-    /// that means something in a URL is escaped.
+    /// What is filled in is never read as part of the template again, and a label cannot lead to another host or path:
+    /// all in it that means something in a URL is escaped.
     ///
     /// - Parameters:
     ///   - template: The template.
@@ -116,23 +117,7 @@ public enum DiscoveryTemplate {
         case "ext": return ext
         default:
             guard let value = name.label(key) ?? (key == "version" ? "latest" : nil), !value.isEmpty else { return nil }
-            return escaped(value)
+            return PercentEncoding.encode(value.utf8, keeping: "+,=")
         }
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: ","), UInt8(ascii: "="):
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                result += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
-        }
-        return result
     }
 }

@@ -18,7 +18,7 @@ public struct HTMLMetaTag: Sendable, Hashable {
     /// The most bytes of a page.
     public static let pageLimit = 1 << 20
     /// The most tags that are taken from a page.
-    static let countLimit = 256
+    package static let countLimit = 256
     /// The most bytes of a tag's content.
     static let contentLimit = 4096
 

@@ -6,8 +6,8 @@ public struct ImageConfig: Sendable, Hashable {
     public var name: String?
     /// The program and its fixed arguments (appc: `exec`; OCI: `Entrypoint`).
     public var entrypoint: [String] = []
-    /// Further arguments behind these (OCI: `Cmd`; appc: none). A user's arguments do not replace them: they follow, and
-    /// only another program (`--exec`) takes the place of both.
+    /// Further arguments behind these (OCI: `Cmd`; appc: none). A user's arguments do not replace them: they follow,
+    /// and only another program (`--exec`) takes the place of both.
     public var cmd: [String] = []
     /// The environment in order, each name once.
     public var environment: [NameValue] = []
@@ -39,9 +39,6 @@ public struct ImageConfig: Sendable, Hashable {
     public var architecture = ""
     /// When the image was made, RFC 3339.
     public var created: String?
-
-    /// Makes the configuration of an image that says nothing.
-    public init() {}
 
     /// The image's whole command line: a user's arguments follow it.
     public var command: [String] { entrypoint + cmd }

@@ -42,7 +42,10 @@ public enum ImageReference: Sendable, Hashable {
         case "file": self = try Self.fileURL(rest, text, exists)
         case "http", "https":
             guard Self.isArchiveURL(rest) else {
-                throw RktError(.invalidArgument, "invalid image string \(text.debugDescription)")
+                throw RktError(
+                    .invalidArgument,
+                    "invalid image string \(text.debugDescription): it must be the URL of a file whose name ends with .aci"
+                )
             }
             self = .url(text)
         case "cimd": self = try Self.internalURI(rest, text)
@@ -130,20 +133,8 @@ public enum ImageReference: Sendable, Hashable {
     }
 
     static func percentDecoded(_ text: String) throws -> String {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let digits = String(rest.prefix(2)), digits.utf8.count == 2, let value = UInt8(digits, radix: 16),
-                value != 0
-            else {
-                throw RktError(.invalidArgument, "\(text.debugDescription) has an invalid % escape")
-            }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
+        guard let bytes = PercentEncoding.decode(text), !bytes.contains(0) else {
+            throw RktError(.invalidArgument, "\(text.debugDescription) has an invalid % escape")
         }
         return String(decoding: bytes, as: UTF8.self)
     }

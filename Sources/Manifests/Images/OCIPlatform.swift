@@ -83,13 +83,12 @@ extension OCI.Index {
     /// - Returns: The descriptor; one without a platform is taken when it is the only one left.
     /// - Throws: ``RktError`` with `notFound` when nothing matches, `invalidArgument` when several names could be meant.
     public func select(for platform: OCI.Platform, reference: String?, name: String) throws -> OCI.Descriptor {
-        var candidates = manifests.filter {
-            OCI.MediaType.isIndex($0.mediaType) || OCI.MediaType.isManifest($0.mediaType)
-        }
+        let images = manifests.filter(\.mayBeImage)
+        var candidates = images
         if let reference {
             candidates = candidates.filter { $0.names.contains(reference) }
             guard !candidates.isEmpty else {
-                let known = Set(manifests.flatMap(\.names)).sorted().joined(separator: ", ")
+                let known = Set(images.flatMap(\.names)).sorted().joined(separator: ", ")
                 throw RktError(
                     .notFound,
                     "\(name) has no image named \(reference); it has: \(known.isEmpty ? "no names" : known)"
@@ -127,5 +126,34 @@ extension OCI.Descriptor {
     /// The names an index gives to the image.
     public var names: [String] {
         ["io.containerd.image.name", "org.opencontainers.image.ref.name"].compactMap { annotations?[$0] }
+    }
+}
+
+extension OCI.Descriptor {
+    /// The annotation by which cosign tells apart what it has saved.
+    private static let kindAnnotation = "kind"
+    private static let kindPrefix = "dev.cosignproject.cosign/"
+
+    /// What cosign says that this is in a layout that it has saved: `image`, `imageIndex`, `sigs` or `atts`.
+    public var cosignKind: String? {
+        guard let kind = annotations?[Self.kindAnnotation], kind.hasPrefix(Self.kindPrefix) else { return nil }
+        return String(kind.dropFirst(Self.kindPrefix.count))
+    }
+
+    /// Whether an index can mean an image by this, and not what belongs to one: its signatures, and other documents about it.
+    public var mayBeImage: Bool {
+        guard OCI.MediaType.isIndex(mediaType) || OCI.MediaType.isManifest(mediaType) else { return false }
+        // Tools that do not know better put the type of the configuration there.
+        if let artifactType, !OCI.MediaType.isConfig(artifactType) { return false }
+        if let cosignKind { return ["image", "imageIndex"].contains(cosignKind) }
+        return !names.contains(where: Self.isTagOfDigest)
+    }
+
+    /// Whether a name is a tag of something about an image: `ALGORITHM-HEX`, alone or with what it is (`.sig`).
+    private static func isTagOfDigest(_ name: String) -> Bool {
+        guard let tag = name.split(separator: ":").last?.split(separator: "/").last else { return false }
+        let parts = tag.prefix { $0 != "." }.split(separator: "-", maxSplits: 1).map(String.init)
+        guard parts.count == 2, let algorithm = Digest.Algorithm(rawValue: parts[0]) else { return false }
+        return (try? Digest(algorithm, hex: parts[1])) != nil
     }
 }

@@ -73,6 +73,8 @@ public enum OCI {
         public var annotations: [String: String]?
         /// What an image in an index runs on.
         public var platform: Platform?
+        /// What it is, where it is something else than an image, such as a signature of one.
+        public var artifactType: String?
 
         /// Makes a descriptor.
         ///

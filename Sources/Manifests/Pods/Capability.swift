@@ -13,7 +13,7 @@ public struct Capability: Sendable, Hashable, CustomStringConvertible {
         "CHECKPOINT_RESTORE",
     ].map { Capability(known: "CAP_\($0)") }
 
-    /// What an app has unless something else is asked for (reference, 5.3).
+    /// What an app has unless something else is asked for, as with rkt 1.30.
     public static let defaults: [Capability] = [
         "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "KILL", "MKNOD", "NET_RAW", "NET_BIND_SERVICE",
         "SETUID", "SETGID", "SETPCAP", "SETFCAP", "SYS_CHROOT",

@@ -44,12 +44,8 @@ public struct PodUUID: Sendable, Hashable, Comparable, CustomStringConvertible {
         bytes[6] = bytes[6] & 0x0F | 0x40
         bytes[8] = bytes[8] & 0x3F | 0x80
         self.bytes = bytes
-        var text = ""
-        for (index, byte) in bytes.enumerated() {
-            if [4, 6, 8, 10].contains(index) { text += "-" }
-            text += byte < 16 ? "0\(String(byte, radix: 16))" : String(byte, radix: 16)
-        }
-        description = text
+        let ends = [0, 4, 6, 8, 10, 16]
+        description = zip(ends, ends.dropFirst()).map { bytes[$0..<$1].hex }.joined(separator: "-")
     }
 
     /// The UUID without its dashes: for names in which a dash means something.

@@ -2,7 +2,7 @@ internal import Diagnostics
 internal import LinuxOS
 internal import Manifests
 
-/// One of rkt's configuration files: `*.json` in a directory for its kind, below a configuration directory (reference, 3).
+/// One of rkt's configuration files: `*.json` in a directory for its kind, below a configuration directory.
 struct ConfigurationFile {
     /// Its path, for errors.
     let path: String

@@ -1,10 +1,11 @@
 internal import Diagnostics
 internal import ImageFetch
 
-/// A file of kind `auth`: what to show to servers that have ACIs (reference, 3).
+/// A file of kind `auth`: what to show to servers that have ACIs.
 struct DomainDocument: Decodable {
-    private let domains: [String]
-    private let credential: DomainCredential
+    /// The servers, as the file names them.
+    let domains: [String]
+    let credential: DomainCredential
 
     private enum CodingKeys: String, CodingKey {
         case domains, type, credentials
@@ -59,18 +60,6 @@ struct DomainDocument: Decodable {
         guard !text.isEmpty else { throw RktError(.invalidData, "its \(field) is empty") }
         guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             throw RktError(.invalidData, "its \(field) has control characters")
-        }
-    }
-
-    /// Adds the credentials for each domain.
-    ///
-    /// - Parameter found: Those of the same directory.
-    /// - Throws: ``RktError`` when another file of it is for one of them too.
-    func add(to found: inout [String: DomainCredential]) throws {
-        for domain in domains {
-            guard found.updateValue(credential, forKey: domain.lowercased()) == nil else {
-                throw RktError(.invalidData, "another file of the same directory is for \(domain) too")
-            }
         }
     }
 }

@@ -1,9 +1,7 @@
-internal import Diagnostics
 internal import ImageFetch
-internal import Manifests
 
-/// What all configuration files come to, for people and scripts (`rkt config`): a list of what could stand in files itself.
-/// Passwords are in it, as whoever runs this may read the files anyway.
+/// What all configuration files come to, for people and scripts (`rkt config`): a list of what could stand in files
+/// itself. Passwords are in it, as whoever runs this may read the files anyway.
 public struct EffectiveConfiguration: Encodable, Sendable {
     private let stage0: [Entry]
 
@@ -18,9 +16,12 @@ public struct EffectiveConfiguration: Encodable, Sendable {
         let paths = try PathSettings(directories: directories)
         let stage1 = try Stage1Settings(directories: directories)
         let isDefault = stage1.name == nil && stage1.location == nil
+        let credentials = try CredentialFiles(directories: directories)
+        let registries = try RegistrySettings(directories: directories)
         stage0 =
-            try AuthEntry.all(directories).map(Entry.auth)
-            + RegistrySettings(directories: directories).rules.map { .registries(RegistriesEntry($0)) }
+            credentials.domains.sorted { $0.key < $1.key }.map { .auth(AuthEntry($0.value)) }
+            + credentials.registries.sorted { $0.key < $1.key }.map { .dockerAuth(DockerAuthEntry($0.value)) }
+            + registries.rules.map { .registries(RegistriesEntry($0)) }
             + [
                 .paths(PathsEntry(data: data, stage1Images: paths.stage1Images ?? stage1Images)),
                 .stage1(
@@ -35,6 +36,7 @@ public struct EffectiveConfiguration: Encodable, Sendable {
 
     private enum Entry: Encodable, Sendable {
         case auth(AuthEntry)
+        case dockerAuth(DockerAuthEntry)
         case registries(RegistriesEntry)
         case paths(PathsEntry)
         case stage1(Stage1Entry)
@@ -42,10 +44,59 @@ public struct EffectiveConfiguration: Encodable, Sendable {
         func encode(to encoder: any Encoder) throws {
             switch self {
             case .auth(let entry): try entry.encode(to: encoder)
+            case .dockerAuth(let entry): try entry.encode(to: encoder)
             case .registries(let entry): try entry.encode(to: encoder)
             case .paths(let entry): try entry.encode(to: encoder)
             case .stage1(let entry): try entry.encode(to: encoder)
             }
+        }
+    }
+
+    private struct AuthEntry: Encodable, Sendable {
+        struct Credentials: Encodable, Sendable {
+            var user: String?
+            var password: String?
+            var token: String?
+            var accessKeyID: String?
+            var secretAccessKey: String?
+            var awsRegion: String?
+        }
+
+        let rktVersion = "v1"
+        let rktKind = "auth"
+        let domains: [String]
+        let type: String
+        let credentials: Credentials
+
+        init(_ entry: CredentialFiles.Entry<DomainCredential>) {
+            domains = [entry.name]
+            switch entry.secret {
+            case .basic(let user, let password):
+                type = "basic"
+                credentials = Credentials(user: user, password: password)
+            case .bearer(let token):
+                type = "oauth"
+                credentials = Credentials(token: token)
+            case .aws(let accessKeyID, let secretAccessKey, let region):
+                type = "aws"
+                credentials = Credentials(
+                    accessKeyID: accessKeyID,
+                    secretAccessKey: secretAccessKey,
+                    awsRegion: region
+                )
+            }
+        }
+    }
+
+    private struct DockerAuthEntry: Encodable, Sendable {
+        let rktVersion = "v1"
+        let rktKind = "dockerAuth"
+        let registries: [String]
+        let credentials: RegistryLogin
+
+        init(_ entry: CredentialFiles.Entry<RegistryLogin>) {
+            registries = [entry.name]
+            credentials = entry.secret
         }
     }
 
@@ -101,103 +152,5 @@ public struct EffectiveConfiguration: Encodable, Sendable {
             insecure = rule.isInsecure
             blocked = rule.isBlocked
         }
-    }
-}
-
-/// The credentials for one domain or registry, as the files of kind `auth` and `dockerAuth` have them.
-private struct AuthEntry: Encodable, Sendable {
-    private let isDockers: Bool
-    private let name: String
-    /// Of kind `auth`.
-    private let type: String?
-    private let credentials: [(name: String, value: String)]
-
-    /// Reads all.
-    ///
-    /// - Parameter directories: The configuration directories, later ones overriding earlier ones name by name.
-    /// - Returns: The entries: first the domains', then the registries', each sorted by name.
-    /// - Throws: ``RktError`` naming the file that is wrong, and what is wrong with it.
-    static func all(_ directories: [String]) throws -> [AuthEntry] {
-        var entries: [String: AuthEntry] = [:]
-        for directory in directories {
-            var found: [String: AuthEntry] = [:]
-            for file in try ConfigurationFile.read(directory: "\(directory)/auth.d", kinds: ["auth", "dockerAuth"]) {
-                try withContext("configuration file \(file.path)") {
-                    for entry in try read(file) {
-                        guard found.updateValue(entry, forKey: entry.key) == nil else {
-                            throw RktError(.invalidData, "another file of the same directory is for \(entry.name) too")
-                        }
-                    }
-                }
-            }
-            entries.merge(found) { $1 }
-        }
-        return entries.sorted { $0.key < $1.key }.map(\.value)
-    }
-
-    /// What two entries for the same have in common.
-    private var key: String {
-        guard isDockers else { return "0 \(name.lowercased())" }
-        return "1 \(["docker.io", "index.docker.io"].contains(name) ? DockerReference.defaultRegistry : name)"
-    }
-
-    private struct Document: Decodable {
-        var domains: [String]?
-        var registries: [String]?
-        var type: String?
-        var credentials: [String: String]
-    }
-
-    private static func read(_ file: ConfigurationFile) throws -> [AuthEntry] {
-        let document = try file.decode(Document.self)
-        let isDockers = file.kind == "dockerAuth"
-        let field = isDockers ? "registries" : "domains"
-        guard let names = isDockers ? document.registries : document.domains, !names.isEmpty, !names.contains("") else {
-            throw RktError(.invalidData, "\(field) must name something, and nothing empty")
-        }
-        let type = isDockers ? "basic" : document.type ?? ""
-        let fields: (needed: [String], possible: [String])
-        switch type {
-        case "basic": fields = (["user", "password"], [])
-        case "oauth": fields = (["token"], [])
-        case "aws": fields = (["accessKeyID", "secretAccessKey"], ["awsRegion"])
-        default:
-            throw RktError(.invalidData, "type is \(type.debugDescription): it must be \"basic\", \"oauth\" or \"aws\"")
-        }
-        for field in fields.needed where document.credentials[field]?.isEmpty ?? true {
-            throw RktError(.invalidData, "its credentials have no \(field)")
-        }
-        let credentials = (fields.needed + fields.possible).compactMap { field in
-            document.credentials[field].map { (field, $0) }
-        }
-        return names.map {
-            AuthEntry(isDockers: isDockers, name: $0, type: isDockers ? nil : type, credentials: credentials)
-        }
-    }
-
-    private struct Key: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-
-        init(_ text: String) { stringValue = text }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    private init(isDockers: Bool, name: String, type: String?, credentials: [(name: String, value: String)]) {
-        self.isDockers = isDockers
-        self.name = name
-        self.type = type
-        self.credentials = credentials
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode("v1", forKey: Key("rktVersion"))
-        try container.encode(isDockers ? "dockerAuth" : "auth", forKey: Key("rktKind"))
-        try container.encode([name], forKey: Key(isDockers ? "registries" : "domains"))
-        if let type { try container.encode(type, forKey: Key("type")) }
-        var pairs = container.nestedContainer(keyedBy: Key.self, forKey: Key("credentials"))
-        for (name, value) in credentials { try pairs.encode(value, forKey: Key(name)) }
     }
 }

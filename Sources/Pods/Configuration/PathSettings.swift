@@ -1,6 +1,6 @@
 internal import Diagnostics
 
-/// Directories by configuration: the files of kind `paths` in the `paths.d` of the configuration directories (reference, 3).
+/// Directories by configuration: the files of kind `paths` in the `paths.d` of the configuration directories.
 public struct PathSettings: Sendable, Equatable {
     /// The data directory; nil where no file says.
     public private(set) var data: String?
@@ -9,8 +9,8 @@ public struct PathSettings: Sendable, Equatable {
 
     /// Reads the configuration.
     ///
-    /// - Parameter directories: The configuration directories, later ones overriding earlier ones field by field; ones that
-    ///   are missing say nothing.
+    /// - Parameter directories: The configuration directories, later ones overriding earlier ones field by field; ones
+    ///   that are missing say nothing.
     /// - Throws: ``RktError`` naming the file that is wrong, and what is wrong with it.
     public init(directories: [String]) throws {
         for directory in directories {

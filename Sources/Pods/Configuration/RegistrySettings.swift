@@ -1,16 +1,16 @@
 internal import Diagnostics
 internal import ImageFetch
 
-/// Registries by configuration: the files of kind `registries` in the `registries.d` of the configuration directories, one
-/// file for a prefix; mirrors, token servers, and what is blocked.
+/// Registries by configuration: the files of kind `registries` in the `registries.d` of the configuration directories,
+/// one file for a prefix; mirrors, token servers, and what is blocked.
 struct RegistrySettings {
     /// The rules, sorted by their prefixes.
     let rules: [RegistryRule]
 
     /// Reads the configuration.
     ///
-    /// - Parameter directories: The configuration directories, later ones overriding earlier ones prefix by prefix; ones that
-    ///   are missing say nothing.
+    /// - Parameter directories: The configuration directories, later ones overriding earlier ones prefix by prefix;
+    ///   ones that are missing say nothing.
     /// - Throws: ``RktError`` naming the file that is wrong, and what is wrong with it.
     init(directories: [String]) throws {
         var rules: [RegistryPlace: RegistryRule] = [:]

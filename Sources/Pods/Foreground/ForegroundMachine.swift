@@ -4,8 +4,8 @@ internal import Journal
 internal import LinuxOS
 internal import Synchronization
 
-/// A pod's machine below this process, which is to it what systemd is to one of `pod@`: it starts pod-start, takes what that
-/// hands over, and waits for the machine's end.
+/// A pod's machine below this process, which is to it what systemd is to one of `pod@`: it starts pod-start, takes what
+/// that hands over, and waits for the machine's end.
 final class ForegroundMachine: Sendable {
     /// What happens on the way.
     enum Event: Sendable {
@@ -17,8 +17,8 @@ final class ForegroundMachine: Sendable {
         case ready
     }
 
-    /// Lets whoever waits at the other end of a pipe go on: the machine's process, which is held back until it is where it
-    /// belongs, or who wants to know that the apps have started.
+    /// Lets whoever waits at the other end of a pipe go on: the machine's process, which is held back until it is where
+    /// it belongs, or who wants to know that the apps have started.
     final class Gate: Sendable {
         private let writer: OwnedFD
 

@@ -4,11 +4,11 @@ internal import Manifests
 
 /// Where in the tree of cgroups the machine of a pod is that is below `rkt run`.
 enum ForegroundPlace: Sendable {
-    /// Below the caller's cgroup, whose limits enclose it: the caller is in a unit of the system's, which may have cgroups of
-    /// its own.
+    /// Below the caller's cgroup, whose limits enclose it: the caller is in a unit of the system's, which may have
+    /// cgroups of its own.
     case beside(cgroup: String, unit: String)
-    /// In a scope of its own: the caller is in a user's session, which machined would take for the machine's unit and stop
-    /// as a whole, or in no unit.
+    /// In a scope of its own: the caller is in a user's session, which machined would take for the machine's unit and
+    /// stop as a whole, or in no unit.
     case scope
 
     /// Where it is for this process.
@@ -49,8 +49,8 @@ enum ForegroundPlace: Sendable {
 
     private static let note = "cgroup"
 
-    /// Removes what a machine that has ended has left of its cgroups. systemd removes them with the unit, which may live on
-    /// for long.
+    /// Removes what a machine that has ended has left of its cgroups. systemd removes them with the unit, which may
+    /// live on for long.
     ///
     /// - Parameter pod: The pod.
     static func clear(_ pod: PodDirectory) {

@@ -12,8 +12,8 @@ struct ForegroundRegistration: Sendable {
 
     /// Who tells it.
     private enum Way {
-        /// systemd-nspawn: from 258 on machined takes who tells it for the machine's supervisor, and ends that too when the
-        /// machine ends, or reboots.
+        /// systemd-nspawn: from 258 on machined takes who tells it for the machine's supervisor, and ends that too when
+        /// the machine ends, or reboots.
         case nspawn
         /// This process, while the machine boots: systemd-nspawn would have it wait for that.
         case command(UnitClaim?)

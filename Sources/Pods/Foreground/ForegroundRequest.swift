@@ -8,7 +8,8 @@ enum ForegroundRequest: String {
     case stop = "RKT_STOP"
     /// To kill it.
     case kill = "RKT_KILL"
-    /// To write a byte into the pipe that comes with it as soon as the pod's apps have started; it is closed in any case.
+    /// To write a byte into the pipe that comes with it as soon as the pod's apps have started; it is closed in any
+    /// case.
     case tellWhenReady = "RKT_TELL_READY"
 
     /// The socket's name in the pod's directory.

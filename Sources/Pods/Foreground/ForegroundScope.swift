@@ -26,8 +26,8 @@ struct ForegroundScope: Sendable {
             } catch let error as RktError where error.code == .alreadyExists {
                 // By a call whose answer was lost with its connection.
                 if Self.isIn(name, pid) { return }
-                // Of a machine that has just been rebooted, or whose start ended before systemd came to it: systemd hears
-                // of no end there.
+                // Of a machine that has just been rebooted, or whose start ended before systemd came to it: systemd
+                // hears of no end there.
                 try await manager.discardScope(name)
                 _ = try await manager.waitUntilInactive(name, timeout: .seconds(10))
                 try await manager.startScope(request)
@@ -40,8 +40,8 @@ struct ForegroundScope: Sendable {
         return groups?.split(separator: "\n").contains { $0.hasPrefix("0::/") && $0.hasSuffix("/\(scope)") } ?? false
     }
 
-    /// Has the machine ended in order when systemd stops the scope. systemd asks the scope's controller for that, and stops
-    /// nothing itself; but it may execute itself anew, or the bus may be another one by then.
+    /// Has the machine ended in order when systemd stops the scope. systemd asks the scope's controller for that, and
+    /// stops nothing itself; but it may execute itself anew, or the bus may be another one by then.
     ///
     /// - Throws: ``RktError`` when systemd cannot be reached any more; `CancellationError`.
     func passOnStop() async throws {

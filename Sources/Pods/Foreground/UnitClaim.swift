@@ -5,8 +5,8 @@ internal import SystemdClient
 
 /// The right to register a machine in the caller's unit.
 ///
-/// Before 258 machined knows one machine of each unit. It refuses another one, and then stops the unit, as the one that it
-/// takes for the refused machine's.
+/// Before 258 machined knows one machine of each unit. It refuses another one, and then stops the unit, as the one that
+/// it takes for the refused machine's.
 struct UnitClaim: Sendable {
     /// Held as long as the machine runs, by one pod of each unit.
     private let lock: SharedFD

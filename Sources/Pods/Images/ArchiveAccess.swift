@@ -36,9 +36,8 @@ struct ArchiveAccess: Sendable {
     /// - Throws: ``RktError`` naming the image.
     func obtain(_ name: AppcImageName, text: String, signature: String?) throws -> ImageRecord {
         let full = try Self.full(name)
-        if policy != .update {
-            if let found = try store.image(named: full, verified: needsWord) ?? stored(text) { return found }
-        }
+        let known = try store.image(named: full, verified: needsWord)
+        if policy != .update, let found = try known ?? stored(text) { return found }
         guard policy != .never else { throw missing("name", text) }
         // A name that no host has was most likely meant as something else.
         let isShort = !name.name.description.contains(".")
@@ -48,7 +47,9 @@ struct ArchiveAccess: Sendable {
         // The reader of one line sees only this and the last cause.
         let hint = isShort ? "an image of a registry is docker://\(name.name)" : unvouched
         return try withContext(hint.map { "\(what) (\($0))" } ?? what) {
-            try fetcher().fetch(full, options: options(signature), progress: progress)
+            try ImageAccess.PullPolicy.naming(known) {
+                try fetcher().fetch(full, options: options(signature), progress: progress)
+            }
         }
     }
 
@@ -60,13 +61,12 @@ struct ArchiveAccess: Sendable {
     /// - Returns: The image's record.
     /// - Throws: ``RktError`` naming the URL.
     func obtain(url: String, signature: String?) throws -> ImageRecord {
-        if policy != .update,
-            let found = try store.image(fetchedFrom: try ArchiveFetcher.reference(url), verified: needsWord)
-        {
-            return found
-        }
+        let known = try store.image(fetchedFrom: try ArchiveFetcher.reference(url), verified: needsWord)
+        if policy != .update, let known { return known }
         guard policy != .never else { throw missing("URL", url) }
-        return try fetcher().fetch(url: url, options: options(signature), progress: progress)
+        return try ImageAccess.PullPolicy.naming(known) {
+            try fetcher().fetch(url: url, options: options(signature), progress: progress)
+        }
     }
 
     /// Sees to it that the images are there which one is built on.

@@ -6,7 +6,7 @@ internal import Manifests
 
 /// Gets images for pods and for `fetch`: from the store, or from where the user says.
 public struct ImageAccess: Sendable {
-    /// When an image is fetched that the store may have (reference, 2.2).
+    /// When an image is fetched that the store may have.
     public enum PullPolicy: String, Sendable {
         /// Never.
         case never
@@ -14,6 +14,15 @@ public struct ImageAccess: Sendable {
         case new
         /// Always.
         case update
+
+        /// Fetches what the store may have already: where that cannot be reached, says how to use what is here.
+        static func naming(_ known: ImageRecord?, _ fetch: () throws -> ImageRecord) throws -> ImageRecord {
+            do {
+                return try fetch()
+            } catch let error as RktError where known != nil && error.code == .unavailable {
+                throw error.adding("the store has it already (to use that: --pull-policy=new)")
+            }
+        }
     }
 
     /// The store.
@@ -104,10 +113,8 @@ public struct ImageAccess: Sendable {
 
     private func obtain(_ reference: DockerReference) throws -> ImageRecord {
         // What was fetched without anybody's word needs the user's again.
-        let isVerified = !insecure.contains(.image)
-        if policy != .update, let found = try store.image(fetchedFrom: reference.source, verified: isVerified) {
-            return found
-        }
+        let known = try store.image(fetchedFrom: reference.source, verified: !insecure.contains(.image))
+        if policy != .update, let known { return known }
         guard policy != .never else {
             throw RktError(
                 .notFound,
@@ -123,11 +130,13 @@ public struct ImageAccess: Sendable {
             keys: trust.keys,
             note: note
         )
-        return try fetcher.fetch(
-            reference,
-            options: FetchOptions(insecureImage: insecure.contains(.image)),
-            progress: progress
-        )
+        return try PullPolicy.naming(known) {
+            try fetcher.fetch(
+                reference,
+                options: FetchOptions(insecureImage: insecure.contains(.image)),
+                progress: progress
+            )
+        }
     }
 
     /// Hears what only somebody who looks for a fault wants to know.

@@ -18,7 +18,6 @@ public struct ImageVerification: Sendable {
     private let store: ImageStore
     private let insecure: InsecureOptions
     private let credentials: CredentialSettings
-    private let progress: ProgressSink?
 
     /// Prepares a check.
     ///
@@ -26,19 +25,16 @@ public struct ImageVerification: Sendable {
     ///   - data: The data directory.
     ///   - insecure: What is not to be enforced when something is fetched again.
     ///   - credentials: What to show to servers then.
-    ///   - progress: Hears how far it is.
     /// - Throws: ``RktError`` when the store cannot be opened.
     public init(
         data: DataDirectory,
         insecure: InsecureOptions,
-        credentials: CredentialSettings,
-        progress: ProgressSink?
+        credentials: CredentialSettings
     ) throws {
         self.data = data
         store = try data.store()
         self.insecure = insecure
         self.credentials = credentials
-        self.progress = progress
     }
 
     /// Finds an image.
@@ -50,10 +46,12 @@ public struct ImageVerification: Sendable {
 
     /// Reads everything again.
     ///
-    /// - Parameter images: The images; nil for all.
+    /// - Parameters:
+    ///   - images: The images; nil for all.
+    ///   - progress: Hears how far it is.
     /// - Returns: What was found.
     /// - Throws: ``RktError`` when the store cannot be read at all.
-    public func check(_ images: [ImageRecord]?) throws -> StoreVerification {
+    public func check(_ images: [ImageRecord]?, progress: ProgressSink? = nil) throws -> StoreVerification {
         try store.verify(images, progress: progress)
     }
 

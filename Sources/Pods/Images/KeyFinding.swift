@@ -1,7 +1,7 @@
 internal import Diagnostics
 internal import ImageFetch
 
-/// Looks for the keys of images that are fetched by a name, where no key is trusted for that yet (reference, 2.7).
+/// Looks for the keys of images that are fetched by a name, where no key is trusted for that yet.
 public struct KeyFinding: Sendable {
     /// Asks a person about a key; nil when there is nobody to ask.
     public typealias Review = @Sendable (_ key: KeyTrust.Candidate, _ prefix: String) throws -> Bool?
@@ -52,7 +52,7 @@ public struct KeyFinding: Sendable {
         for location in locations { try look(at: location, name, keys, trust, insecure) }
     }
 
-    private func look(
+    func look(
         at location: String,
         _ name: String,
         _ keys: KeyTrust,

@@ -1,7 +1,7 @@
 internal import Diagnostics
 internal import ImageFetch
 
-/// Whose signatures of images count: the operations of `rkt trust` (reference, 2.7).
+/// Whose signatures of images count: the operations of `rkt trust`.
 public struct KeyTrust: Sendable {
     /// The images that a key is for.
     public enum Scope: Sendable, Equatable {
@@ -140,30 +140,5 @@ public struct KeyTrust: Sendable {
                 identities: entry.key?.identities ?? []
             )
         }
-    }
-}
-
-/// Whose word counts for images that are fetched, and who hears of it.
-public struct ImageTrust: Sendable {
-    let signatures: AppcSignatures
-    let keys: TrustedKeys
-    let directories: [String]
-    let finding: KeyFinding?
-
-    /// Names the key store.
-    ///
-    /// - Parameters:
-    ///   - directories: The system's configuration directory, and this machine's.
-    ///   - finding: How keys come to be trusted while images are fetched; nil when they do not.
-    ///   - report: Hears of each image with a good signature whose it is.
-    public init(
-        directories: [String] = [],
-        finding: KeyFinding? = nil,
-        report: @escaping @Sendable (_ identities: [String]) -> Void = { _ in }
-    ) {
-        self.directories = directories
-        self.finding = finding
-        keys = TrustedKeys(directories: directories)
-        signatures = AppcSignatures(keys: keys, report: report)
     }
 }

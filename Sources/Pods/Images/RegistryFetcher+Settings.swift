@@ -1,19 +1,6 @@
 internal import ImageFetch
 internal import ImageStore
 
-extension HTTPSettings {
-    /// What the user allows for all requests.
-    ///
-    /// - Parameter insecure: What is not to be enforced.
-    init(_ insecure: InsecureOptions) {
-        self.init(
-            userAgent: "rkt/\(Installation.version)",
-            allowsHTTP: insecure.contains(.http),
-            ignoresCertificates: insecure.contains(.tls)
-        )
-    }
-}
-
 extension RegistryFetcher {
     /// Makes a fetcher by what the user allows and has configured.
     ///
@@ -24,7 +11,8 @@ extension RegistryFetcher {
     ///   - directories: The configuration directories.
     ///   - keys: Who may sign images.
     ///   - note: Hears what only somebody who looks for a fault wants to know.
-    /// - Throws: ``RktError`` naming a configuration file that is wrong; with `missingDependency` when libcurl is not there.
+    /// - Throws: ``RktError`` naming a configuration file that is wrong; with `missingDependency` when libcurl is not
+    ///   there.
     init(
         store: ImageStore,
         insecure: InsecureOptions,

@@ -10,7 +10,8 @@ enum MachineSystemd {
     ///
     /// - Parameter pod: The pod, running.
     /// - Returns: Its manager.
-    /// - Throws: ``RktError`` with `unavailable` when the machine is not up, `timeout` when its systemd does not answer.
+    /// - Throws: ``RktError`` with `unavailable` when the machine is not up, `timeout` when its systemd does not
+    ///   answer.
     static func connect(to pod: PodDirectory) async throws -> SystemdManager {
         guard let leader = pod.initProcess(), try pod.isHeld() else {
             throw RktError(.unavailable, "pod \"\(pod.uuid)\" has no machine that is up")

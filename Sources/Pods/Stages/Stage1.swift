@@ -3,10 +3,12 @@ internal import Glibc
 internal import Manifests
 internal import SystemdClient
 
-/// What runs a pod: which systemd has the units of its apps, and what that means for who looks at the pod from the host.
+/// What runs a pod: which systemd has the units of its apps, and what that means for who looks at the pod from the
+/// host.
 ///
-/// All of them start by `pod@UUID.service` (but see ``isBelowCaller``), keep the same records in the pod's directory and hold its lock while the pod
-/// runs; `pod-start` knows how each is started, UnitGen what its units look like. This is what differs beside that.
+/// All of them start by `pod@UUID.service` (but see ``isBelowCaller``), keep the same records in the pod's directory
+/// and hold its lock while the pod runs; `pod-start` knows how each is started, UnitGen what its units look like. This
+/// is what differs beside that.
 protocol Stage1: Sendable {
     /// Refuses what this one cannot do, before anything is made.
     ///
@@ -30,8 +32,8 @@ protocol Stage1: Sendable {
     /// Whether machined is told by others when a pod has ended that was run in the foreground.
     var isForgottenByItself: Bool { get }
 
-    /// Whether the pod is below `rkt run` where that is in the foreground, in the caller's cgroup, limits and context, and not
-    /// below `pod@UUID.service`.
+    /// Whether the pod is below `rkt run` where that is in the foreground, in the caller's cgroup, limits and context,
+    /// and not below `pod@UUID.service`.
     var isBelowCaller: Bool { get }
 
     /// Where a pod's log is.
@@ -42,8 +44,8 @@ protocol Stage1: Sendable {
     /// - Returns: The journal.
     func journal(of pod: PodUUID, _ choice: RuntimeConfiguration.Journal) -> PodJournal
 
-    /// What stands for the app's name before lines of which the journal does not say whose they are; nil where there are
-    /// none.
+    /// What stands for the app's name before lines of which the journal does not say whose they are; nil where there
+    /// are none.
     var speaker: String? { get }
 }
 

@@ -82,7 +82,7 @@ public enum Stage1Choice: Sendable, Equatable {
     /// - Returns: An absolute path, of what is on this machine; else the URL.
     /// - Throws: ``RktError`` with `invalidArgument` for what is no URL, or none of an image.
     static func place(ofURL url: String) throws -> String {
-        guard let colon = url.range(of: "://") else {
+        guard let colon = url.firstRange(of: "://") else {
             throw RktError(.invalidArgument, "it must be a URL: file://PATH, https://HOST/NAME.aci or docker://NAME")
         }
         let scheme = url[..<colon.lowerBound].lowercased()
@@ -95,38 +95,11 @@ public enum Stage1Choice: Sendable, Equatable {
         }
         var path = url[colon.upperBound...]
         if path.hasPrefix("localhost/") { path = path.dropFirst("localhost".count) }
-        guard path.hasPrefix("/"), let decoded = unescaped(path), !decoded.utf8.contains(0) else {
+        guard path.hasPrefix("/"), let bytes = PercentEncoding.decode(path), !bytes.contains(0),
+            let decoded = String(validating: bytes, as: UTF8.self)
+        else {
             throw RktError(.invalidArgument, "a file URL has an absolute path of this machine: file:///PATH")
         }
         return decoded
-    }
-
-    /// A text with its `%XX` as the bytes they stand for; nil when one stands for none, or the result is no text.
-    private static func unescaped(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-            guard digits.count == 2 else { return nil }
-            rest = rest.dropFirst(2)
-            bytes.append(UInt8(digits[0] * 16 + digits[1]))
-        }
-        return String(validating: bytes, as: UTF8.self)
-    }
-}
-
-extension String {
-    /// Where a text first is in this one.
-    fileprivate func range(of text: String) -> Range<String.Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-            start = index(after: start)
-        }
-        return nil
     }
 }

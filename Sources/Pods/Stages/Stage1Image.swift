@@ -4,7 +4,7 @@ internal import ImageStore
 internal import LinuxOS
 internal import Manifests
 
-/// A stage1 that is an image: an ACI whose annotations name its entry points (reference, 6.1). What of it is in a pod's
+/// A stage1 that is an image: an ACI whose annotations name its entry points, as rkt 1's did. What of it is in a pod's
 /// directory `pod-init` makes a root of (`pod-init/Stage1Root.swift`).
 public struct Stage1Image: Sendable {
     private let image: PodImage

@@ -12,8 +12,8 @@ public struct Stage1Settings: Sendable, Equatable {
 
     /// Reads the configuration.
     ///
-    /// - Parameter directories: The configuration directories, later ones overriding earlier ones field by field; ones that
-    ///   are missing say nothing.
+    /// - Parameter directories: The configuration directories, later ones overriding earlier ones field by field; ones
+    ///   that are missing say nothing.
     /// - Throws: ``RktError`` naming the file that is wrong, and what is wrong with it.
     public init(directories: [String]) throws {
         for directory in directories {
@@ -52,14 +52,17 @@ public struct Stage1Settings: Sendable, Equatable {
 
     private static func check(location: String) throws {
         if location.hasPrefix("/") { return }
-        do {
-            _ = try Stage1Choice.place(ofURL: location)
-        } catch {
+        guard location.contains("://") else {
             throw RktError(
                 .invalidData,
                 "default stage1 image location is either a relative path or a URL without scheme: "
                     + location.debugDescription
             )
+        }
+        do {
+            _ = try Stage1Choice.place(ofURL: location)
+        } catch {
+            throw RktError(.invalidData, "location is \(location.debugDescription): \(error)")
         }
     }
 

@@ -114,12 +114,6 @@ struct FlagValues: Sendable, Equatable {
     /// - Returns: Nil when it was not given.
     func list(_ name: String) -> [String]? { string(name).map { FlagValue.list($0) } }
 
-    /// The names of the flags that were given.
-    var names: Set<String> { Set(values.keys) }
-
-    /// Whether no flag was given.
-    var isEmpty: Bool { values.isEmpty }
-
     /// Keeps a value that was checked.
     mutating func set(_ value: String, of flag: FlagSpecification) {
         switch flag.repetition {

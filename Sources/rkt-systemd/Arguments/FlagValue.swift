@@ -132,24 +132,4 @@ enum FlagValue {
             )
         }
     }
-
-    /// A data or configuration directory: made absolute.
-    ///
-    /// - Parameters:
-    ///   - text: The path.
-    ///   - workingDirectory: What a relative one is relative to.
-    /// - Returns: An absolute path without `.`, `..` and doubled slashes.
-    /// - Throws: ``RktError`` with `invalidArgument` for an empty one.
-    static func directory(_ text: String, workingDirectory: String) throws -> String {
-        guard !text.isEmpty else { throw RktError(.invalidArgument, "\"\" is not a valid directory") }
-        var parts: [Substring] = []
-        for part in (text.hasPrefix("/") ? text : "\(workingDirectory)/\(text)").split(separator: "/") {
-            switch part {
-            case ".": continue
-            case "..": parts = parts.dropLast()
-            default: parts.append(part)
-            }
-        }
-        return "/" + parts.joined(separator: "/")
-    }
 }

@@ -1,7 +1,7 @@
 internal import Diagnostics
 internal import Pods
 
-/// The flags of `run` and `prepare` (reference, 1.3), and of every command.
+/// The flags of `run` and `prepare`, those of rkt 1.30, and of every command.
 enum RunFlags {
     /// The table for `run`.
     ///

@@ -20,6 +20,9 @@ struct ImageVerifyCommand: ParsableCommand {
     @Flag(help: "Put right what is damaged.")
     var repair = false
 
+    @Flag(help: "Show no progress.")
+    var quiet = false
+
     @Argument(
         help: ArgumentHelp("The images, by name or by the start of an id; all if there is none.", valueName: "image")
     )
@@ -29,18 +32,17 @@ struct ImageVerifyCommand: ParsableCommand {
         let verification = try ImageVerification(
             data: try global.data(),
             insecure: try global.insecure(),
-            credentials: UserCredentials.source(directories: global.directories),
-            progress: nil
+            credentials: UserCredentials.source(directories: global.directories)
         )
         let named = try images.map { (text: $0, image: try verification.image(matching: $0)) }
         let wanted = named.isEmpty ? nil : named.map(\.image)
-        var found = try verification.check(wanted)
+        var found = try check(wanted, verification)
         try tell(found.damages, verification)
         if repair, !found.damages.isEmpty {
             // First what came, then what was unpacked from it: that could not be compared before.
             for isBlob in [true, false]
             where put(right: found.damages.filter { $0.object.isBlob == isBlob }, verification) {
-                found = try verification.check(wanted)
+                found = try check(wanted, verification)
             }
         }
         for image in found.images where found.isGood(image) {
@@ -49,6 +51,15 @@ struct ImageVerifyCommand: ParsableCommand {
         }
         if !found.comparedLayers { say("unpacked layers were not looked at: only root can") }
         if !found.damages.isEmpty { throw ExitCode(ExitStatus.failure) }
+    }
+
+    /// Reads all of it again; the progress is gone before anything is said about it.
+    private func check(_ images: [ImageRecord]?, _ verification: ImageVerification) throws -> StoreVerification {
+        let progress = Progress(Progress.Style.of(2, quiet: quiet)) { StandardError.print($0) }
+        defer { progress.close() }
+        return try verification.check(images) { item, done, total in
+            progress.update(item, done: UInt64(max(done, 0)), total: total.map { UInt64(max($0, 0)) })
+        }
     }
 
     private func say(_ text: String) {

@@ -45,7 +45,7 @@ struct StatusCommand: AsyncParsableCommand {
         }
     }
 
-    /// The lines of the reference's section 1.7.
+    /// The lines, as rkt 1.30 printed them.
     private static func lines(_ pod: PodSummary) -> [String] {
         var lines = ["state=\(pod.state.rawValue)"]
         if let created = pod.createdAt { lines.append("created=\(HumanTime.full(created))") }

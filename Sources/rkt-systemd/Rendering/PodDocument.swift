@@ -1,7 +1,7 @@
 internal import Manifests
 internal import Pods
 
-/// A pod as `list` and `status` print it in JSON (reference, 1.6).
+/// A pod as `list` and `status` print it in JSON, as rkt 1.30 did.
 struct PodDocument: Encodable {
     struct App: Encodable {
         let name: String
@@ -22,7 +22,7 @@ struct PodDocument: Encodable {
         }
     }
 
-    /// The pod's UUID: the reference calls it so.
+    /// The pod's UUID: rkt 1 called it so.
     let name: String
     let state: String
     let appNames: [String]?

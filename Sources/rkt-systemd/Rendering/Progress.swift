@@ -81,23 +81,6 @@ final class Progress: Sendable {
         }
     }
 
-    /// Takes an item off the display, leaving one last line about it.
-    ///
-    /// - Parameters:
-    ///   - name: The item's name, as it was when it was added.
-    ///   - result: What became of it.
-    func finish(_ name: String, _ result: String = "done") {
-        guard style != .quiet else { return }
-        state.withLock { state in
-            guard !state.isClosed else { return }
-            let name = TerminalText.sanitized(name, keeping: [])
-            guard let index = state.items.firstIndex(where: { $0.name == name }) else { return }
-            let item = state.items.remove(at: index)
-            let size = item.done > 0 ? " (\(HumanSize.iec(item.done)))" : ""
-            insert("\(name): \(TerminalText.sanitized(result, keeping: []))\(size)\n", &state)
-        }
-    }
-
     /// Prints a line among the display without disturbing it.
     ///
     /// - Parameter line: The line without its end; it is the caller's to make it harmless.

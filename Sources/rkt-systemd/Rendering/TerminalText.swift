@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Manifests
 
 /// Text from images, logs and other machines, made harmless for a terminal: what it contains cannot move the cursor,
 /// hide or forge lines, or make the terminal answer.
@@ -89,7 +90,7 @@ enum TerminalText {
     }
 
     private static func escape(_ byte: UInt8) -> String {
-        "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        "\\x\([byte].hex)"
     }
 
     /// Whether a terminal shows the character and does nothing else with it.

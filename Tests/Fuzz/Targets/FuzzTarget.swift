@@ -33,7 +33,7 @@ public struct FuzzTarget: Sendable {
 
     /// All of them.
     public static let all: [FuzzTarget] = [
-        reference, manifest, configuration, dockerSave, aci, challenge, stream,
+        reference, manifest, configuration, dockerSave, aci, challenge, stream, page, key, signature,
     ]
 }
 

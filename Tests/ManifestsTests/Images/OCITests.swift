@@ -139,6 +139,27 @@ import Testing
         #expect(code { _ = try index.select(for: .host, reference: "c", name: "x") } == .notFound)
     }
 
+    /// What belongs to an image is none: signatures, lists of what refers to it, artifacts.
+    @Test(arguments: [
+        "sha256-\(zeros).sig", "sha256-\(zeros)", "example.com/app:sha256-\(zeros).att",
+        #"x"},"artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json","y":{"a":"b"#,
+        #"x","kind":"dev.cosignproject.cosign/sigs"#,
+    ])
+    func whatBelongsToAnImageIsPassedOver(name: String) throws {
+        let index = try #require(makeIndex([nil, nil], names: ["1", name]))
+        #expect(try index.select(for: .host, reference: nil, name: "x").size == 0)
+        #expect(code { _ = try index.select(for: .host, reference: name, name: "x") } == .notFound)
+    }
+
+    @Test(arguments: [
+        "sha256-00", "sha256", #"x"},"artifactType":"application/vnd.oci.image.config.v1+json","y":{"a":"b"#,
+        #"x","kind":"dev.cosignproject.cosign/image"#, #"x","kind":"sigs"#,
+    ])
+    func anImageMayBeCalledAlmostSo(name: String) throws {
+        let index = try #require(makeIndex([nil], names: [name]))
+        #expect(try index.select(for: .host, reference: nil, name: "x").size == 0)
+    }
+
     // MARK: Configuration
 
     private func config(_ config: String) throws -> ImageConfig {
@@ -181,6 +202,7 @@ import Testing
     }
 }
 
+private let zeros = String(repeating: "0", count: 64)
 private let plainDigest = "sha256:" + String(repeating: "a", count: 64)
 
 private let plainConfig = descriptor(OCI.MediaType.config)

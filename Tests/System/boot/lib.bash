@@ -5,35 +5,15 @@
 machine_program=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../Machine" && pwd)/machine
 WORK=$RKT_TEST_WORK
 
+# shellcheck source=Tests/System/results.bash
+source "$(dirname "${BASH_SOURCE[0]}")/../results.bash"
+
 machine() { "$machine_program" "$@"; }
 
 inside() { machine run "$RKT_MACHINE" -- "$@"; }
 
 # shell SCRIPT [ARGUMENT...]: a script in the machine.
 shell() { inside bash -euc "$1" shell "${@:2}"; }
-
-fail() {
-    printf '%s\n' "$*" >"$WORK/why"
-    exit 1
-}
-
-skip() {
-    printf '%s\n' "$*" >"$WORK/why"
-    exit 77
-}
-
-say_where() {
-    local status=$? line=$1 command=$2
-    [[ -s $WORK/why ]] || printf 'line %s: %s (status %s)\n' "$line" "${command%%$'\n'*}" "$status" >"$WORK/why"
-}
-
-expect_equal() {
-    [[ $2 == "$1" ]] || fail "${3:-value}: got '$2' instead of '$1'"
-}
-
-expect_contains() {
-    [[ $1 == *"$2"* ]] || fail "${3:-text} has no '$2': $1"
-}
 
 # An app that lives until it is told to end.
 LIVES='trap "echo ending; exit 0" TERM; echo ready; while :; do sleep 1000 & wait $!; done'
@@ -62,6 +42,9 @@ log_of() { inside rkt logs "$1" | sed -E 's/^[^ ]+\[[0-9]+\]: //' | paste -sd' '
 # expect_clean: gc takes all pods, and then nothing of them is left.
 expect_clean() {
     inside rkt gc --grace-period=0s --expire-prepared=0s >/dev/null 2>&1
-    machine copy-in "$RKT_MACHINE" "$(dirname "$machine_program")/../System/lib.bash" /root/lib.bash
+    local file
+    for file in lib results; do
+        machine copy-in "$RKT_MACHINE" "$(dirname "$machine_program")/../System/$file.bash" "/root/$file.bash"
+    done
     expect_equal '' "$(shell 'source /root/lib.bash; leftovers')" 'left behind'
 }

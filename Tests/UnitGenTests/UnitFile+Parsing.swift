@@ -1,14 +1,17 @@
-internal import Diagnostics
+import Diagnostics
 
+@testable import UnitGen
+
+/// Reads unit files as systemd does: what was written must come back.
 extension UnitFile {
     /// The largest unit file that is read, in bytes.
-    public static let sizeLimit = 4 << 20
+    static let sizeLimit = 4 << 20
 
     /// Reads a unit file.
     ///
     /// - Parameter text: The file's text.
     /// - Throws: ``RktError`` as ``init(parsing:)-([UInt8])``.
-    public init(parsing text: String) throws {
+    init(parsing text: String) throws {
         try self.init(parsing: Array(text.utf8))
     }
 
@@ -20,7 +23,7 @@ extension UnitFile {
     /// - Parameter bytes: The file's content.
     /// - Throws: ``RktError`` with `invalidData`, naming the line, for what is neither section nor assignment;
     ///   `limitExceeded` for a line or a file that is too long.
-    public init(parsing bytes: [UInt8]) throws {
+    init(parsing bytes: [UInt8]) throws {
         self.init()
         guard bytes.count <= Self.sizeLimit else {
             throw RktError(.limitExceeded, "the unit file is larger than \(Self.sizeLimit) bytes")
@@ -105,4 +108,9 @@ extension UnitFile {
 
     /// A line as an error shows it: not all of it, and nothing that a terminal would obey.
     private static func shown(_ line: String) -> String { String(line.unicodeScalars.prefix(80)).debugDescription }
+
+    /// The values of a key, in order.
+    func values(_ section: String, _ key: String) -> [String] {
+        sections.filter { $0.name == section }.flatMap(\.assignments).filter { $0.key == key }.map(\.value)
+    }
 }

@@ -1,8 +1,7 @@
-internal import ImageStore
 internal import Synchronization
 
-/// Makes one progress of an image out of those of its layers.
-final class ImageProgress: Sendable {
+/// Makes one progress of an image, or of several, out of those of its layers.
+package final class ImageProgress: Sendable {
     private let name: String
     private let report: ProgressSink
     private let state = Mutex(State())
@@ -16,16 +15,16 @@ final class ImageProgress: Sendable {
     /// - Parameters:
     ///   - name: The image.
     ///   - report: Hears how far it is.
-    init(_ name: String, _ report: @escaping ProgressSink) {
+    package init(_ name: String, _ report: @escaping ProgressSink) {
         self.name = name
         self.report = report
     }
 
     /// Says how many bytes are to be read of all layers together.
-    func expect(_ total: Int64) { state.withLock { $0.total = total } }
+    package func expect(_ total: Int64) { state.withLock { $0.total = total } }
 
     /// What hears how far a layer is.
-    var sink: ProgressSink {
+    package var sink: ProgressSink {
         { [self] layer, done, _ in
             let (sum, total) = state.withLock { state in
                 state.done[layer] = done

@@ -3,28 +3,6 @@ internal import Glibc
 public import ImageStore
 internal import LinuxOS
 
-/// What of an image is written as a tree of files.
-public struct TreeOptions: Sendable {
-    /// Whether an appc image is taken as it is, without what it depends on.
-    public var alone: Bool
-    /// Whether only the root file system is written, without a manifest beside it.
-    public var rootfsOnly: Bool
-    /// Whether a directory that is there is removed first.
-    public var overwrite: Bool
-
-    /// Makes options.
-    ///
-    /// - Parameters:
-    ///   - alone: Whether an appc image is taken as it is.
-    ///   - rootfsOnly: Whether only the root file system is written.
-    ///   - overwrite: Whether a directory that is there is removed first.
-    public init(alone: Bool, rootfsOnly: Bool, overwrite: Bool) {
-        self.alone = alone
-        self.rootfsOnly = rootfsOnly
-        self.overwrite = overwrite
-    }
-}
-
 extension DataDirectory {
     /// Writes an image as a tree of files: `manifest` and `rootfs`, or the root alone. Until all of it is there, it has
     /// another name beside its own.
@@ -35,8 +13,8 @@ extension DataDirectory {
     ///   - path: The directory to make.
     ///   - options: What is written.
     ///   - progress: Hears how far unpacking is.
-    /// - Throws: ``RktError`` with `permissionDenied` when the caller is not root, `alreadyExists`, or for what cannot be
-    ///   written.
+    /// - Throws: ``RktError`` with `permissionDenied` when the caller is not root, `alreadyExists`, or for what cannot
+    ///   be written.
     public func writeTree(
         of record: ImageRecord,
         from store: ImageStore,
