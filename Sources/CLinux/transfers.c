@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -47,25 +48,44 @@ static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 static const char *load_error;
 static bool has_authorities_by_name;
 
-// Whether OpenSSL finds the system's authorities one by one, by the hashes of their names (c_rehash): to read all of them
-// takes longer than to fetch what is small.
+// How many certificates a directory has by the hashes of their names (c_rehash).
+static size_t count_hashed(const char *path) {
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return 0;
+    size_t count = 0;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        size_t digits = 0;
+        while (isxdigit((unsigned char)entry->d_name[digits]))
+            digits++;
+        count += digits == 8 && entry->d_name[8] == '.' && isdigit((unsigned char)entry->d_name[9]);
+    }
+    closedir(directory);
+    return count;
+}
+
+// How many certificates a file has.
+static size_t count_listed(const char *path) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    size_t count = 0;
+    char line[128];
+    while (fgets(line, sizeof line, file) != NULL)
+        count += strncmp(line, "-----BEGIN ", 11) == 0;
+    fclose(file);
+    return count;
+}
+
+// Whether OpenSSL finds all of the system's authorities one by one, by the hashes of their names: to read all of them takes
+// longer than to fetch what is small. An authority that somebody has only written into the file of all is not among them.
 static bool find_authorities(void) {
     const curl_version_info_data *info = library.curl_version_info(CURLVERSION_NOW);
     if (info->age < CURLVERSION_SEVENTH || info->capath == NULL || info->ssl_version == NULL ||
         strncmp(info->ssl_version, "OpenSSL/", 8) != 0)
         return false;
-    DIR *directory = opendir(info->capath);
-    if (directory == NULL)
-        return false;
-    bool found = false;
-    for (struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) {
-        size_t digits = 0;
-        while (isxdigit((unsigned char)entry->d_name[digits]))
-            digits++;
-        found = digits == 8 && strcmp(entry->d_name + digits, ".0") == 0;
-    }
-    closedir(directory);
-    return found;
+    size_t hashed = count_hashed(info->capath);
+    return hashed > 0 && (info->cainfo == NULL || hashed >= count_listed(info->cainfo));
 }
 
 static void load(void) {

@@ -38,7 +38,8 @@ struct PartsImporter: OCIContent {
         let layout = try OCILayout(parts, name: context.name, limit: context.work.store.limits.manifestBytes)
         let descriptor = try layout.image(for: context.options.platform, reference: context.reference)
         guard let keys = policy?.layoutKeys(context.options) else {
-            return try OCIImporter(context, self).run(descriptor, names: descriptor.names.map(fullName))
+            let names = descriptor.names.filter { (try? DockerReference($0)).map(descriptor.is) ?? true }
+            return try OCIImporter(context, self).run(descriptor, names: names.map(fullName))
         }
         // What was verified is what is imported, whatever happens to the file meanwhile.
         let bytes = try layout.document(descriptor, limit: context.work.store.limits.manifestBytes)
@@ -46,8 +47,12 @@ struct PartsImporter: OCIContent {
         let decision = try trust.verify(bytes, descriptor)
         var context = context
         context.verification = decision.verification
-        context.sources = decision.sources
-        return try OCIImporter(context, self).run(bytes, descriptor, names: decision.names)
+        // A file may be older than what a registry has sent since: a tag that leads somewhere stays where it is.
+        let known = try context.work.store.list().filter(\.isTrusted).flatMap { $0.sources ?? [] }
+        let taken = Set(known.map(\.reference))
+        context.sources = decision.sources.filter { !taken.contains($0.reference) }
+        let names = decision.names.filter { !taken.contains($0) }
+        return try OCIImporter(context, self).run(bytes, descriptor, names: names)
     }
 
     /// A reference name as an image's: many tools write just a tag there, and the name is the file's.

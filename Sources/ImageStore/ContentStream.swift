@@ -161,6 +161,10 @@ package final class ContentStream {
             for hash in contentHashes { hash.settle() }
         }
         let digest = try digestOfAll()
+        // What is not compressed ends with its file: what came later is in the digest, and nobody has got it.
+        guard kind != .none || size == contentSize else {
+            throw RktError(.invalidData, "\(name) grew while it was read")
+        }
         return Result(
             size: size,
             digest: digest,

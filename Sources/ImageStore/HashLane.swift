@@ -1,3 +1,4 @@
+internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
 internal import Manifests
@@ -35,7 +36,7 @@ final class HashLane {
     func settle() { thread?.settle() }
 
     /// The digest of all bytes.
-    func finish() throws -> Digest { try (thread?.state() ?? hash).finish() }
+    func finish() throws -> Digest { try (try thread?.state() ?? hash).finish() }
 }
 
 /// Hashes one piece at a time, and ends when it is let go of.
@@ -44,6 +45,7 @@ private final class HashThread {
     private let join: @Sendable () -> Void
     private var requests: OwnedFD?
     private var isBusy = false
+    private var failure: (any Error)?
 
     init(_ hash: ContentHash) throws {
         let job = HashJob(hash, requests: try Pipe(), answers: try Pipe())
@@ -63,18 +65,29 @@ private final class HashThread {
         job.piece.withLock { $0 = (UInt(bitPattern: piece.baseAddress), piece.count) }
         var byte: UInt8 = 0
         let raw = requests?.rawValue ?? -1
-        isBusy = (try? system("hashing") { write(raw, &byte, 1) }) == 1
+        do {
+            isBusy = try system("hashing") { write(raw, &byte, 1) } == 1
+        } catch {
+            failure = error
+        }
     }
 
     func settle() {
         guard isBusy else { return }
         var byte: UInt8 = 0
-        _ = try? system("hashing") { read(job.answers.reader.rawValue, &byte, 1) }
         isBusy = false
+        do {
+            let count = try system("hashing") { read(job.answers.reader.rawValue, &byte, 1) }
+            if count == 0 { throw RktError(.failed, "hashing: the thread for it has ended") }
+        } catch {
+            failure = error
+        }
     }
 
-    func state() -> ContentHash {
+    /// The digest so far, if no piece is missing.
+    func state() throws -> ContentHash {
         settle()
+        if let failure { throw failure }
         return job.hash.withLock { $0 }
     }
 }

@@ -179,7 +179,11 @@ struct MachineRoot {
         let half = mapping < 0 && apps.count > 3 ? apps.count / 2 : 0
         let helper = half > 0 ? check(fork(), Text("forking")) : 0
         let isHelper = half > 0 && helper == 0
-        if isHelper { Role.beforeFailure = nil }
+        if isHelper {
+            Role.beforeFailure = nil
+            // It holds what its parent holds.
+            _ = set_process_option(PR_SET_PDEATHSIG, UInt(SIGKILL))
+        }
         for (index, app) in apps.enumerated() where (index < half) == isHelper {
             mountApp(app.name, on: app.target, isTemporary: isTemporary)
         }

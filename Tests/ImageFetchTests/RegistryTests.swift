@@ -60,7 +60,7 @@ import Testing
 
     /// A file can have any name written into it.
     @Test func aNameInAFileIsNoReferenceToARegistry() throws {
-        let digest = ImageFixture.digest([7])
+        let digest = ImageFixture.digest(ImageFixture.small.manifestBytes)
         for name in ["example.com/app@\(digest)", "example.com/app:1"] {
             var image = ImageFixture.small
             image.name = name

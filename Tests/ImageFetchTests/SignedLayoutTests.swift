@@ -187,6 +187,39 @@ import Testing
         #expect(try store.manifestJSON(of: record) == layout.image.manifestBytes)
     }
 
+    /// A file may be old.
+    @Test func aTagThatLeadsSomewhereStaysThere() throws {
+        func layout(_ image: ImageFixture) throws -> String {
+            var layout = SignedLayout(image)
+            layout.addImage(SignedLayout.kind("image"))
+            layout.add(try layout.signatures("\(name):1", signer), SignedLayout.kind("sigs"))
+            return try layout.write(scratch, "layout-\(layout.digest.hex.prefix(8))")
+        }
+        var older = ImageFixture.small
+        older.layers.append(ImageFixture.Layer([.file("flaw", "x")]))
+        let newer = try layout(.small)
+        let record = try fetch(newer)
+        let old = try fetch(try layout(older))
+        #expect(old.id != record.id)
+        #expect(old.names == ["\(name)@sha256:\(old.id.dropFirst(7))"])
+        #expect(try store.image(fetchedFrom: "\(name):1", verified: true)?.id == record.id)
+        #expect(try fetch(newer).names == record.names)
+    }
+
+    @Test func whatCosignSavesOfManyImagesIsFound() throws {
+        var layout = SignedLayout()
+        layout.addImage(SignedLayout.kind("image").merging(SignedLayout.named("1")) { first, _ in first })
+        layout.add(
+            try layout.signatures(name, signer),
+            SignedLayout.kind("sigs").merging(SignedLayout.named("1")) { first, _ in first }
+        )
+        for index in 0..<40 {
+            let other = try layout.signatures(name, signer, of: ImageFixture.digest([UInt8(index)]))
+            layout.add(other, SignedLayout.kind("sigs"))
+        }
+        #expect(try fetch("\(try layout.write(scratch))#1").verification.isVerified)
+    }
+
     // MARK: What is refused
 
     @Test func whatNobodySignedIsRefused() throws {
@@ -221,6 +254,18 @@ import Testing
             layout.add(try layout.signatures("\(name):1", signer), SignedLayout.kind("sigs"))
             try refused(layout, keys: TestKeys(keys: [try signer.key()]), saying: "it is for \(name):1, not for ")
         }
+    }
+
+    /// Else a file could have its image called by the digest of any other.
+    @Test func anImageIsNotCalledByTheDigestOfAnother() throws {
+        let other = "\(name)@\(ImageFixture.digest([1]))"
+        var layout = SignedLayout()
+        layout.addImage(SignedLayout.named(other))
+        layout.add(try layout.signatures(name, signer), SignedLayout.kind("sigs"))
+        try refused(layout, saying: "it is called \(other), which is another image")
+        let options = FetchOptions(insecureImage: true)
+        let record = try FileFetcher(store: store).fetch(path: try layout.write(scratch), options: options)
+        #expect(record.names.isEmpty)
     }
 
     @Test func aNameThatIsNoneAndTwoNamesAreRefused() throws {
@@ -292,11 +337,11 @@ import Testing
     @Test func signaturesAreLookedAtUpToALimit() throws {
         var layout = SignedLayout()
         layout.addImage(SignedLayout.kind("image"))
+        layout.add(try layout.signatures(name, signer), SignedLayout.kind("sigs"))
         for number in 0..<200 {
             let more = ",\"number\":\(number)"
             layout.add(try layout.signatures(name, TestSigner.new, more: more), SignedLayout.kind("sigs"))
         }
-        layout.add(try layout.signatures(name, signer), SignedLayout.kind("sigs"))
         try refused(layout, saying: "there are more than 32")
     }
 
@@ -304,6 +349,7 @@ import Testing
     @Test func whatIsMissingCountsToo() throws {
         var layout = SignedLayout()
         layout.addImage(SignedLayout.kind("image"))
+        layout.add(try layout.signatures(name, signer), SignedLayout.kind("sigs"))
         for number in 0..<40 {
             let missing = ImageFixture.digest([0, UInt8(number)])
             let entry = SignedRegistry.descriptor(
@@ -314,7 +360,6 @@ import Testing
             )
             layout.entries.append(entry)
         }
-        layout.add(try layout.signatures(name, signer), SignedLayout.kind("sigs"))
         try refused(layout, saying: "there are more than 32")
     }
 
@@ -328,7 +373,7 @@ import Testing
 
     // MARK: The key store
 
-    /// A key for the beginning of the name counts for names that were signed; for digests alone the key of the repository.
+    /// A key for the beginning of the name counts for names that were signed; for digests alone one of the repository's own.
     @Test func keysCountForWhatTheyAreTrustedFor() throws {
         let keys = TrustedKeys(directories: ["\(scratch.path)/etc"])
         let key = try TrustedKey(Array(signer.pem.utf8), path: "key")
@@ -349,8 +394,11 @@ import Testing
         _ = try keys.add(key, for: try ImagePrefix("example.com/team"))
         #expect(try fetch(named, "a").verification.isVerified)
         #expect(throws: RktError.self) { try fetch(bare, "b") }
-        _ = try keys.add(key, for: try ImagePrefix(name))
-        #expect(try fetch(bare, "b").verification.isVerified)
+        let own = TestSigner.new
+        let other = try TrustedKey(Array(own.pem.utf8), path: "key")
+        _ = try keys.add(other, for: try ImagePrefix(name))
+        bare.add(try bare.bundle(SignedRegistry.statement(bare.digest), own))
+        #expect(try fetch(bare, "c").verification.isVerified)
         // A signature is of an ACI.
         let options = FetchOptions(signaturePath: "\(scratch.path)/signature")
         let error = #expect(throws: RktError.self) {

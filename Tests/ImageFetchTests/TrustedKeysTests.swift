@@ -94,6 +94,23 @@ import Testing
         #expect(all.first { $0.kind == .sigstore }?.contents == [UInt8](pem))
     }
 
+    /// What a signature without a name in it can be taken for.
+    @Test func aKeyIsForOneRepositoryAloneOrForMore() throws {
+        let key = try TrustedKey(Array(try pem().utf8), path: "x")
+        func isAlone(_ name: String) throws -> [Bool] {
+            try store.keys.sigstoreKeys(for: name).map(\.isForRepository)
+        }
+        try store.put("prefix.d/example.com/team/app", key.fingerprint, key.contents)
+        #expect(try isAlone("example.com/team/app") == [true])
+        #expect(try isAlone("example.com/team/app/more") == [false])
+        try store.put("prefix.d/example.com/other", key.fingerprint, key.contents)
+        #expect(try isAlone("example.com/team/app") == [false])
+        try store.put("prefix.d/example.com/other", key.fingerprint, [])
+        #expect(try isAlone("example.com/team/app") == [true])
+        try store.put("root.d", key.fingerprint, key.contents)
+        #expect(try isAlone("example.com/team/app") == [false])
+    }
+
     @Test func keysOfSigstoreAreOfTheAlgorithmsThatSignImages() throws {
         let known = [
             ("EC -pkeyopt ec_paramgen_curve:P-384", "ECDSA P-384"),

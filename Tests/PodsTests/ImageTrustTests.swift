@@ -121,8 +121,7 @@ import Testing
         let verification = try ImageVerification(
             data: temporary.data,
             insecure: .image,
-            credentials: Self.credentials,
-            progress: nil
+            credentials: Self.credentials
         )
         func repair(_ images: [ImageRecord]) throws {
             try verification.repair(StoreDamage(object: .layer(layer), problem: "", images: images))

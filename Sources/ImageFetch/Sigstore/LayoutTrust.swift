@@ -27,7 +27,7 @@ struct LayoutTrust {
     /// - Throws: `RktError` with `permissionDenied` when it must not be used.
     func verify(_ bytes: [UInt8], _ descriptor: OCI.Descriptor) throws -> Decision {
         let references = try references(descriptor)
-        let source = LayoutSignatures(layout)
+        let source = LayoutSignatures(layout, of: descriptor)
         let documents = try SignatureCheck.documents(bytes, descriptor, for: options.platform, name: layout.name)
         guard source.hasAny(of: documents.map(\.digest)) else {
             throw refusal("it is not signed: the layout holds no signature of \(descriptor.digest)", references)
@@ -56,6 +56,9 @@ struct LayoutTrust {
         let references = try names.map { name in
             guard let reference = try? DockerReference(name) else {
                 throw refusal("it is called \(name.prefix(200).debugDescription), which is no image's name", [])
+            }
+            guard descriptor.is(reference) else {
+                throw refusal("it is called \(reference), which is another image", [])
             }
             return reference
         }
@@ -96,16 +99,23 @@ struct LayoutTrust {
     }
 }
 
+extension OCI.Descriptor {
+    /// Whether a name can be this one's: with a digest it is of no other.
+    func `is`(_ reference: DockerReference) -> Bool { reference.digest == nil || reference.digest == digest }
+}
+
 /// The signatures in an OCI layout. Its index lists them as cosign saves them, by their kind, or at their tags, where those
 /// were copied too; or it has what refers to the image, with or without a list of that at its tag.
 private struct LayoutSignatures: SignatureSource {
     private let layout: OCILayout
+    private let image: OCI.Descriptor
 
     /// What cosign calls a manifest of signatures; it saves one image with those of it.
     private static let signatureKind = "sigs"
 
-    init(_ layout: OCILayout) {
+    init(_ layout: OCILayout, of image: OCI.Descriptor) {
         self.layout = layout
+        self.image = image
     }
 
     /// Whether there is anything that may be a signature of one of these.
@@ -118,8 +128,13 @@ private struct LayoutSignatures: SignatureSource {
         let kept = layout.index.manifests.filter {
             OCI.MediaType.isManifest($0.mediaType) && $0.cosignKind == Self.signatureKind && !tagged.contains($0)
         }
+        // They do not say of which image they are, and only so many are read: those of its name first, then the newest.
+        let names = Set(image.names)
+        let (own, others) = (
+            kept.filter { !names.isDisjoint(with: $0.names) }, kept.filter { names.isDisjoint(with: $0.names) }
+        )
         let about = layout.referring.filter { $0.subject == digest }.map(\.referrer)
-        return (tagged + kept + about).map { entry in
+        return (tagged + about + own.reversed() + others.reversed()).map { entry in
             SignaturePlace(name: "signatures \(entry.digest)") { try layout.document(entry, limit: limit) }
         }
     }

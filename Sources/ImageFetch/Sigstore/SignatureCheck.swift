@@ -201,8 +201,8 @@ struct SignatureCheck {
             guard key.isForRepository else {
                 throw RktError(
                     .permissionDenied,
-                    "it names no repository, and the key that has made it is trusted for more than one (rkt trust "
-                        + "--prefix=\(asked.repositoryName) KEY, for this one)"
+                    "it names no repository, and the key that has made it is trusted for more than one (what counts is a key "
+                        + "for this one and nothing else: rkt trust --prefix=\(asked.repositoryName) KEY)"
                 )
             }
             return Finding(key: key, name: nil)

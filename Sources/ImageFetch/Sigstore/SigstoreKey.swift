@@ -15,7 +15,7 @@ public struct SigstoreKey: Sendable {
 
     /// The SHA-256 of the key (DER of its `SubjectPublicKeyInfo`), in lower-case hex.
     public let fingerprint: String
-    /// Whether it is trusted for the very repository that was asked about, and not for the beginning of its name or for all.
+    /// Whether it is trusted for the very repository that was asked about, and for nothing else.
     var isForRepository = false
     private let key: Key
     private let der: [UInt8]
@@ -149,10 +149,9 @@ extension TrustedKeys: SigstoreKeySource {
     /// - Returns: The keys.
     /// - Throws: `RktError` as ``keys(for:)``.
     public func sigstoreKeys(for name: String) throws -> [SigstoreKey] {
-        try files(for: name).sorted { $0.fingerprint < $1.fingerprint }.compactMap { file in
-            guard let trusted = file.key, trusted.kind == .sigstore else { return nil }
+        try keys(for: name).filter { $0.kind == .sigstore }.map { trusted in
             var key = try SigstoreKey(pem: trusted.contents, name: trusted.path)
-            key.isForRepository = file.isOfWholeName
+            key.isForRepository = isFor(name, alone: trusted.fingerprint)
             return key
         }
     }

@@ -47,6 +47,18 @@ extension TrustedKeys {
         return found.sorted { $0.key < $1.key }.map(\.value)
     }
 
+    /// Whether a key is trusted for one name and for nothing else.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - fingerprint: The key.
+    /// - Returns: Whether it is; false also when that cannot be found out.
+    func isFor(_ name: String, alone fingerprint: String) -> Bool {
+        guard let prefix = try? ImagePrefix(name), let entries = try? list() else { return false }
+        let places = entries.filter { $0.fingerprint == fingerprint && $0.key != nil }.map(\.prefix)
+        return !places.isEmpty && places.allSatisfy { $0 == prefix.components.joined(separator: "/") }
+    }
+
     private static func collect(
         _ place: KeyPlace?,
         _ prefix: String?,

@@ -57,15 +57,9 @@ public struct TrustedKeys: Sendable {
         }
         for place in places {
             var directory = try place?.child(Self.prefixPlace)
-            for (index, component) in prefix.components.enumerated() {
+            for component in prefix.components {
                 directory = try directory?.child(component)
-                for var file in try directory?.files() ?? [] {
-                    let isOfWholeName = index == prefix.components.count - 1
-                    // The same key for more takes nothing away.
-                    let wasOfWholeName = found[file.fingerprint]?.isOfWholeName ?? false
-                    file.isOfWholeName = file.key != nil && (isOfWholeName || wasOfWholeName)
-                    found[file.fingerprint] = file
-                }
+                for file in try directory?.files() ?? [] { found[file.fingerprint] = file }
             }
         }
         return Array(found.values)
@@ -79,8 +73,6 @@ struct KeyFile {
     /// The key; nil when the file is empty, which takes away one of the same name.
     let key: TrustedKey?
     let path: String
-    /// Whether it is in the directory of the whole name that was asked about, and not of the beginning of it.
-    var isOfWholeName = false
 }
 
 /// A directory of the key store that only those can write to whose word counts.
