@@ -28,6 +28,7 @@ images=$source_directory/.build/images
 main() {
     local unit=true system=true suites=() status=0
     patterns=()
+    unit_tier=''
     while (($# > 0)); do
         case $1 in
             -h | --help) usage; return ;;
@@ -44,7 +45,7 @@ main() {
         shift
     done
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
+    trap 'stop_units; rm -rf "$work"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     : >"$work/results"
@@ -66,27 +67,37 @@ main() {
 
 # A machine waits more than it computes: where there is memory for both, the unit tier is built and run meanwhile.
 start_units() {
-    unit_tier=''
     $unit || return 0
-    if $system && (($(memory) >= 8)); then
-        run_units >"$work/units.out" 2>&1 &
-        unit_tier=$!
-    else
-        run_units
-    fi
+    # A process group of its own, which can be ended as a whole.
+    set -m
+    run_units >"$work/units.out" 2>&1 &
+    set +m
+    unit_tier=$!
+    if ! $system || (($(memory) < 8)); then end_units; fi
 }
 
 end_units() {
     [[ -n $unit_tier ]] || return 0
-    wait "$unit_tier" || echo 'not ok unit: the tier ended early' >>"$work/results"
+    : >>"$work/unit-results"
+    wait "$unit_tier" || echo 'not ok unit: the tier ended early' >>"$work/unit-results"
     cat "$work/units.out"
+    cat "$work/unit-results" >>"$work/results"
+    stop_units
+}
+
+# Also what a test has left running that was ended.
+stop_units() {
+    [[ -n $unit_tier ]] || return 0
+    kill -- "-$unit_tier" 2>/dev/null || true
+    wait "$unit_tier" 2>/dev/null || true
+    unit_tier=''
 }
 
 run_units() {
     local status=0 skipped passed
     echo '== unit tests'
     # Into a file, not a pipe: what a crashed test leaves running would hold the pipe open.
-    (cd "$source_directory" && swift build --build-tests && timeout --kill-after=10 1500 swift test) \
+    (cd "$source_directory" && swift build --build-tests && timeout --foreground --kill-after=10 1500 swift test) \
         >"$work/unit.log" 2>&1 </dev/null || status=1
     grep -vE '^(\[[0-9]+/[0-9]+\] |◇|↳|. Test .* passed after|. Suite .* passed after|Test (Suite|Case) |dbus-daemon\[|\s+Executed 0 tests)' \
         "$work/unit.log" || true
@@ -95,9 +106,9 @@ run_units() {
     passed=$(grep -c ' passed after ' "$work/unit-tests" || true)
     skipped=$(grep -c ' skipped' "$work/unit-tests" || true)
     sed -nE 's/^. Test (.*) failed after .*/not ok unit: \1/p; s/^. Test (.*) skipped:? ?(.*)/skip unit: \1: \2/p' \
-        "$work/unit-tests" >>"$work/results"
-    if ((status != 0)) && ! grep -q '^not ok unit' "$work/results"; then
-        echo 'not ok unit: the tests did not build or did not end' >>"$work/results"
+        "$work/unit-tests" >>"$work/unit-results"
+    if ((status != 0)) && ! grep -q '^not ok unit' "$work/unit-results"; then
+        echo 'not ok unit: the tests did not build or did not end' >>"$work/unit-results"
         tail -n 40 "$work/unit.log"
     fi
     echo "$passed" >"$work/unit-passed"
@@ -125,6 +136,8 @@ run_suites() {
     # Trees one after the other: each is a download.
     for suite; do "$machine" tree "$suite" >/dev/null; done
     memory=$(memory)
+    # What building the unit tier takes, it may not have taken yet.
+    [[ -z $unit_tier ]] || memory=$((memory - 4))
     read -r instances </proc/sys/fs/inotify/max_user_instances
     for suite; do
         # A machine with 200 pods takes some 2 GB; and all machines share the host's inotify instances.

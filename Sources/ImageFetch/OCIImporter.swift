@@ -115,19 +115,29 @@ struct OCIImporter {
         } isWorthAnotherTry: { promise in
             promise.digest.flatMap { descriptors[$0] }.map { content.isWorthAnotherTry(of: $0) } ?? false
         }
+        let id = "sha256-\(try ContentHash.digest(.sha256, of: bytes).hex)"
+        let taken = try taken(from: id)
         return try work.commit(
             ImageRecord(
-                id: "sha256-\(try ContentHash.digest(.sha256, of: bytes).hex)",
+                id: id,
                 kind: kind,
-                names: names,
+                names: names.filter { !taken.contains($0) },
                 manifest: try work.add(bytes),
                 config: try work.add(configBytes, manifest.config.digest.algorithm),
                 layers: layers,
                 documentBytes: Int64(bytes.count + configBytes.count),
                 verification: context.verification,
-                sources: context.sources
+                sources: context.sources.filter { !taken.contains($0.reference) }
             )
         )
+    }
+
+    /// What a file says of an image that leads to others in the store. It may be older than what a registry has sent since: a
+    /// tag that leads somewhere stays where it is.
+    private func taken(from id: String) throws -> Set<String> {
+        guard context.registry == nil, !context.sources.isEmpty else { return [] }
+        let others = try context.work.store.list().filter { $0.isTrusted && $0.id != id }
+        return Set(others.flatMap { $0.sources ?? [] }.map(\.reference))
     }
 
     // MARK: What Docker's archives have too

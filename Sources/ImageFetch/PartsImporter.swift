@@ -47,12 +47,8 @@ struct PartsImporter: OCIContent {
         let decision = try trust.verify(bytes, descriptor)
         var context = context
         context.verification = decision.verification
-        // A file may be older than what a registry has sent since: a tag that leads somewhere stays where it is.
-        let known = try context.work.store.list().filter(\.isTrusted).flatMap { $0.sources ?? [] }
-        let taken = Set(known.map(\.reference))
-        context.sources = decision.sources.filter { !taken.contains($0.reference) }
-        let names = decision.names.filter { !taken.contains($0) }
-        return try OCIImporter(context, self).run(bytes, descriptor, names: names)
+        context.sources = decision.sources
+        return try OCIImporter(context, self).run(bytes, descriptor, names: decision.names)
     }
 
     /// A reference name as an image's: many tools write just a tag there, and the name is the file's.

@@ -41,8 +41,8 @@ public struct ImageRecord: Sendable, Hashable, Codable, Identifiable {
         }
     }
 
-    /// A reference to a registry, or a URL, that has led to an image. Only what was fetched from there has one: names
-    /// are what anybody can write into a file.
+    /// A reference to a registry, or a URL, that has led to an image. Only what was fetched from there, or what
+    /// a trusted key has signed as that, has one: names are what anybody can write into a file.
     public struct Source: Sendable, Hashable, Codable {
         /// `HOST/NAME:TAG`, `HOST/NAME@DIGEST`, or the URL.
         public var reference: String

@@ -13,7 +13,7 @@ package final class TarUnpacker {
         case aci = 2
         /// Names and content of files, directories and links only: an archive of an image's parts.
         case plain = 3
-        /// The same, with the same checks, but only the manifest: no file is made.
+        /// Only the manifest: of what is below `rootfs/` nothing but the names is checked, and no file is made.
         case manifest = 4
         /// Nothing: only tells an appc image from other archives.
         case probe = 5

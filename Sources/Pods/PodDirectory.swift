@@ -125,10 +125,11 @@ public final class PodDirectory: Sendable {
         }
     }
 
-    /// The same for those who may not open the lock.
+    /// The same for those who may not open the lock. The number of the process may be another's by now, so it is not waited
+    /// for without an end.
     private func waitFromOutside() async throws {
         while try isLocked() {
-            _ = await PidFD.waitForEnd(of: initProcess() ?? 0, timeout: .seconds(3600))
+            _ = await PidFD.waitForEnd(of: initProcess() ?? 0, timeout: .seconds(10))
             // Between two inits, and while a pod changes phase, there is nothing that could be waited for.
             if try isLocked() { try await OwnThread.wait(until: .now + .milliseconds(100)) }
         }

@@ -154,7 +154,7 @@ import Testing
             answer.body = Array(answer.body.dropFirst(first))
             return answer
         }
-        let pace = HTTPPace(bytesPerSecond: 4 << 10, seconds: 1, isFinal: true)
+        let pace = HTTPPace(bytesPerSecond: 4 << 10, seconds: 10, isFinal: true)
         _ = try fetch("\(origin.host)/app:1", mirrors: [mirror.host], pace: pace)
         #expect(mirror.requests.count { $0.path == layer } == 1)
         #expect(origin.requests.map(\.path) == [layer])

@@ -206,6 +206,17 @@ import Testing
         #expect(try fetch(newer).names == record.names)
     }
 
+    /// The tag of this very image is no other's.
+    @Test func aTagThatNobodyVouchedForIsSignedLater() throws {
+        let layout = try SignedLayout.saved(as: "\(name):1", by: signer)
+        let insecure = FetchOptions(insecureImage: true)
+        var record = try FileFetcher(store: store).fetch(path: try layout.write(scratch), options: insecure)
+        record.sources = [ImageRecord.Source(reference: "\(name):1", isVerified: false)]
+        _ = try store.beginImport(unpack: false, progress: nil).commit(record)
+        _ = try fetch("\(scratch.path)/layout")
+        #expect(try store.image(fetchedFrom: "\(name):1", verified: true)?.id == record.id)
+    }
+
     @Test func whatCosignSavesOfManyImagesIsFound() throws {
         var layout = SignedLayout()
         layout.addImage(SignedLayout.kind("image").merging(SignedLayout.named("1")) { first, _ in first })

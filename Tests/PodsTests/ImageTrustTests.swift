@@ -69,7 +69,7 @@ import Testing
 
     // MARK: Policies
 
-    /// `update` is for who wants what the registry has now: what is here is named, not taken (reference, 2.2).
+    /// `update` is for who wants what the registry has now: what is here is named, not taken.
     @Test func updateTakesNothingElseThanWhatTheRegistryHas() throws {
         // Nobody listens there.
         let reference = "127.0.0.1:1/app:1"

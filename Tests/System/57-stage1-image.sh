@@ -308,7 +308,7 @@ case_flags() {
 }
 
 case_from_a_web_server() {
-    local url=http://127.0.0.1:8080/stage1.aci deadline=$((SECONDS + 30))
+    local url=http://127.0.0.1:8080/stage1.aci
     stage1
     app one 'exit 4'
     cat >"$WORK/nginx.conf" <<END
@@ -324,7 +324,7 @@ http {
 }
 END
     systemd-run --quiet --collect --unit=rkt-test-web nginx -e "$WORK/nginx.errors" -c "$WORK/nginx.conf"
-    until (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; do ((SECONDS < deadline)) || fail 'the web server does not listen'; done
+    wait_for_port 8080
     refused 'not encrypted' rkt --insecure-options=image run --stage1-url="$url" "${APP[@]}"
     refused 'no signature at' rkt --insecure-options=http run --stage1-url="$url" "${APP[@]}"
     expect_status 4 rkt --insecure-options=http,image run --stage1-url="$url" --uuid-file-save="$WORK/uuid" "${APP[@]}"

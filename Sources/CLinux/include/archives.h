@@ -41,7 +41,7 @@ enum {
     RKT_UNPACK_LAYER = 1,     // an OCI layer: whiteouts, everything a file can have
     RKT_UNPACK_ACI = 2,       // an appc image: what is below rootfs/ becomes the root; its manifest, into the report
     RKT_UNPACK_PLAIN = 3,     // only the names and the content of files, directories and links
-    RKT_UNPACK_MANIFEST = 4,  // the same, without the root
+    RKT_UNPACK_MANIFEST = 4,  // the manifest alone; of all else only the names are checked
     RKT_UNPACK_PROBE = 5,     // nothing: only tells an appc image from other archives
 };
 

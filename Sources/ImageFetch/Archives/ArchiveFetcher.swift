@@ -130,6 +130,10 @@ public struct ArchiveFetcher: Sendable {
                 return Wanted(archive: place.archive, signature: signature, name: name)
             }
             guard let last = wanted.last else { throw RktError(.notFound, "no endpoints discovered") }
+            // A file that is not there is so for all of them.
+            if let path = options.signaturePath, !options.insecureImage {
+                _ = try signature(.file(path), isDeferrable: false)
+            }
             // Each is as good as the first (appc specification, discovery): what is wrong with an image that has come is wrong
             // with all of them, but it may be that one place has nothing to send.
             for (place, next) in zip(wanted, wanted.dropFirst()) {

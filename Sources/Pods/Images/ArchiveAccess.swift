@@ -40,7 +40,7 @@ struct ArchiveAccess: Sendable {
         if policy != .update, let found = try known ?? stored(text) { return found }
         guard policy != .never else { throw missing("name", text) }
         // A name that no host has was most likely meant as something else.
-        let isShort = !name.name.description.contains(".")
+        let isShort = !name.name.description.contains { $0 == "." || $0 == "/" }
         let unvouched = unvouchedHint(text)
         let what = "unable to fetch image from image name \(text.debugDescription)"
         if isShort, let unvouched { throw RktError(.permissionDenied, "\(what): \(unvouched)") }
@@ -143,7 +143,7 @@ struct ArchiveAccess: Sendable {
 
     /// What to say of an image in the store that is called so and does not count; nil when there is none.
     private func unvouchedHint(_ text: String) -> String? {
-        guard needsWord, let image = try? store.image(matching: text) else { return nil }
+        guard needsWord, let image = try? store.image(matching: text), !Self.isGood(image, text) else { return nil }
         return "the one in the store nobody has vouched for: run it by its id \(image.id.prefix(19)), or with "
             + "--insecure-options=image"
     }
