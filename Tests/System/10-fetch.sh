@@ -60,7 +60,7 @@ case_name_of_an_image_that_nobody_signed_is_refused() {
     local id
     id=$(store fetch "$IMAGES/busybox.docker.tar")
     refused "run it by its id ${id:0:19}" rkt --dir="$WORK/store" prepare busybox
-    refused 'an image of a registry is docker://nosuch' rkt --dir="$WORK/store" prepare nosuch
+    refused 'an image of a registry is docker://nosuch:7)' rkt --dir="$WORK/store" prepare nosuch:7
     store rm "$(store prepare --quiet busybox)" >/dev/null
     store rm "$(rkt --dir="$WORK/store" prepare --quiet "${id:0:19}")" >/dev/null
 }

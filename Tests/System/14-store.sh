@@ -17,6 +17,7 @@ serve() {
 # A store as `make install` makes it, with the group's directories, where members can get at it; sets PLACE.
 group_store() {
     getent group rkt >/dev/null || systemd-sysusers /usr/local/lib/sysusers.d/rkt.conf
+    # Not in the case's own directory, which is root's alone.
     PLACE=$(mktemp -d /var/tmp/rkt-test.XXXXXX)
     chmod 755 "$PLACE"
     sed "s|/var/lib/rkt|$PLACE/data|; /\/run\//d" /usr/local/lib/tmpfiles.d/rkt.conf >"$WORK/rkt.conf"

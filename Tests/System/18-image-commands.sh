@@ -169,6 +169,7 @@ case_valid_images_are_found_valid() {
         expect_contains "$OUT" "$IMAGES/$image: valid " 'the output'
     done
     [[ ! -e $WORK/data ]] || fail 'something was stored'
+    # Where others than root get to.
     copy=$(mktemp /tmp/image-XXXXXX)
     install --mode=644 "$IMAGES/busybox.aci.gz" "$copy"
     expect_status 0 setpriv --reuid=nobody --clear-groups rkt image validate "$copy"

@@ -45,7 +45,8 @@ struct ArchiveAccess: Sendable {
         let what = "unable to fetch image from image name \(text.debugDescription)"
         if isShort, let unvouched { throw RktError(.permissionDenied, "\(what): \(unvouched)") }
         // The reader of one line sees only this and the last cause.
-        let hint = isShort ? "an image of a registry is docker://\(name.name)" : unvouched
+        let tag = name.label("version").map { ":\($0)" } ?? ""
+        let hint = isShort ? "an image of a registry is docker://\(name.name)\(tag)" : unvouched
         return try withContext(hint.map { "\(what) (\($0))" } ?? what) {
             try ImageAccess.PullPolicy.naming(known) {
                 try fetcher().fetch(full, options: options(signature), progress: progress)

@@ -27,6 +27,7 @@ import Glibc
                 do {
                     try FuzzRunner.target.run([UInt8](UnsafeBufferPointer(start: bytes, count: size)))
                 } catch {
+                    // What libFuzzer keeps as a find is what ends the program.
                     fatalError("\(error)")
                 }
                 return 0
