@@ -14,7 +14,7 @@ END
 
 build_packages=(
     git make pkg-config lld binutils g++ # for its static runtime, which Swift's own needs
-    libdbus-1-dev libsystemd-dev libarchive-dev libcurl4-openssl-dev libisal-dev liblzma-dev zlib1g-dev
+    libdbus-1-dev libsystemd-dev libarchive-dev libcurl4-openssl-dev libssl-dev libisal-dev liblzma-dev zlib1g-dev
     musl-dev # the pod's init is static
     mandoc python3 # manual pages are made from the commands, and checked
 )

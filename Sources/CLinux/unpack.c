@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,16 +147,36 @@ static int unpack_entry(struct unpacking *unpacking, const char *path, struct ar
     return is_appc ? unpack_appc(unpacking, path, entry) : unpack_at(unpacking, path, entry);
 }
 
+// The memory that the tar comes through, and how many of its pieces have come.
+static const char *pieces;
+static unsigned pieces_taken;
+
+// The length of the next piece, 0 at the end.
+static ssize_t next_length(void) {
+    uint32_t length;
+    size_t taken = 0;
+    while (taken < sizeof length) {
+        ssize_t count = read(0, (char *)&length + taken, sizeof length - taken);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count;
+        taken += (size_t)count;
+    }
+    if (length <= RKT_PIECE_SIZE)
+        return length;
+    errno = EPROTO;
+    return -1;
+}
+
 static la_ssize_t read_input(struct archive *archive, void *context, const void **bytes) {
     (void)archive;
-    static char buffer[256 << 10];
     (void)context;
-    ssize_t count;
-    do
-        count = read(0, buffer, sizeof buffer);
-    while (count < 0 && errno == EINTR);
-    *bytes = buffer;
-    return count;
+    // Who asks for the next piece is done with the one before. That nobody waits for it any more is no failure.
+    if (pieces_taken > 0)
+        (void)!write(0, "", 1);
+    *bytes = pieces + (size_t)(pieces_taken++ % RKT_PIECES) * RKT_PIECE_SIZE;
+    return next_length();
 }
 
 static int open_archive(struct unpacking *unpacking) {
@@ -211,14 +232,18 @@ static int unpack_all(struct unpacking *unpacking) {
     memset(unpacking->report.entry, 0, sizeof unpacking->report.entry);
     if (unpack_finish_directories(unpacking) < 0)
         return -1;
-    // Whoever feeds the pipe hashes all of the stream, also what follows the archive's end.
+    // Whoever feeds us hashes all of the stream, also what follows the archive's end.
     const void *rest;
     while (read_input(NULL, NULL, &rest) > 0) {}
     return 0;
 }
 
-static int run_child(int mode, const struct rkt_confinement *confinement, const struct rkt_unpack_limits *limits) {
+static int run_child(
+    int mode, int memory, const struct rkt_confinement *confinement, const struct rkt_unpack_limits *limits) {
     static struct unpacking unpacking;
+    // The descriptor does not outlive the confinement.
+    pieces = mmap(NULL, (size_t)RKT_PIECES * RKT_PIECE_SIZE, PROT_READ, MAP_SHARED, memory, 0);
+    int map_error = pieces == MAP_FAILED ? errno : 0;
     const char *step = "";
     unpacking = (struct unpacking){.mode = mode, .limits = limits, .output = 1, .parent = -1};
     unpacking.report.magic = RKT_UNPACK_MAGIC;
@@ -226,6 +251,8 @@ static int run_child(int mode, const struct rkt_confinement *confinement, const 
     if (kind < 0) {
         // The report's descriptor is 1 from the first step on.
         unpack_fail(&unpacking, RKT_UNPACK_SYSTEM, errno, step);
+    } else if (map_error != 0) {
+        unpack_fail(&unpacking, RKT_UNPACK_SYSTEM, map_error, "mmap");
     } else {
         unpacking.report.confinement = kind;
         if (rkt_archive.locale != (locale_t)0)
@@ -240,7 +267,8 @@ static int run_child(int mode, const struct rkt_confinement *confinement, const 
     return written == (ssize_t)sizeof unpacking.report ? 0 : 1;
 }
 
-pid_t rkt_unpack_start(int mode, int directory, int input, int report, const struct rkt_unpack_limits *limits) {
+pid_t rkt_unpack_start(
+    int mode, int directory, int input, int memory, int report, const struct rkt_unpack_limits *limits) {
     struct rkt_unpack_limits copy = *limits;
     struct rkt_confinement confinement = {
         .root = directory,
@@ -257,7 +285,7 @@ pid_t rkt_unpack_start(int mode, int directory, int input, int report, const str
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    _exit(run_child(mode, &confinement, &copy));
+    _exit(run_child(mode, memory, &confinement, &copy));
 }
 
 int rkt_unpack_wait(pid_t child) {

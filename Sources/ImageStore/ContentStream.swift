@@ -108,7 +108,7 @@ package final class ContentStream {
         self.expected = expected
         self.progress = progress
         self.algorithms = algorithms
-        hash = HashLane(algorithms.file)
+        hash = HashLane(algorithms.file, size: total ?? 0)
     }
 
     deinit {
@@ -137,7 +137,7 @@ package final class ContentStream {
         if kind != .none { try ArchiveSupport.load() }
         // Of what is not compressed, the file's digest is the content's.
         let isHashedOnce = kind == .none && algorithms.content.allSatisfy { $0 == algorithms.file }
-        if !isHashedOnce { contentHashes = algorithms.content.map { HashLane($0) } }
+        if !isHashedOnce { contentHashes = algorithms.content.map { HashLane($0, size: total ?? 0) } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         let read: rkt_source = { context, bytes in
             guard let context else { return -1 }

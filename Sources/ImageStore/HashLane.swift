@@ -17,8 +17,13 @@ final class HashLane {
     private var total = 0
     private var thread: HashThread?
 
-    init(_ algorithm: Digest.Algorithm) {
-        hash = ContentHash(algorithm)
+    /// Starts a digest.
+    ///
+    /// - Parameters:
+    ///   - algorithm: The hash function.
+    ///   - size: About how many bytes will come, if that is known.
+    init(_ algorithm: Digest.Algorithm, size: Int64 = 0) {
+        hash = ContentHash(algorithm, size: size)
         // For the other, processors have instructions.
         paysThread = algorithm == .sha512
     }

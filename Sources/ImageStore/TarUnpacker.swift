@@ -39,7 +39,7 @@ package final class TarUnpacker {
     private let manifestLimit: Int
     private let report: OwnedFD
     private let child: pid_t
-    private var feed: CInt
+    private let pieces: PieceRing
     private var isReaped = false
 
     /// Starts the child.
@@ -57,11 +57,7 @@ package final class TarUnpacker {
         self.name = name
         manifestLimit = limits.manifestBytes
         report = OwnedFD(taking: try system("reporting on \(name)") { rkt_memfd("unpack") })
-        var pair: [CInt] = [-1, -1]
-        let type = CInt(SOCK_STREAM.rawValue) | TarUnpacker.closeOnExec
-        try system("unpacking \(name)") { socketpair(AF_UNIX, type, 0, &pair) }
-        let input = OwnedFD(taking: pair[0])
-        feed = pair[1]
+        pieces = try PieceRing(name: name)
         var numbers = rkt_unpack_limits(
             bytes: limits.unpackedBytes,
             entries: limits.entries,
@@ -72,23 +68,16 @@ package final class TarUnpacker {
             memory: TarUnpacker.dataSize() + limits.unpackMemory,
             cpu_seconds: limits.unpackSeconds
         )
-        child = rkt_unpack_start(
-            mode.rawValue,
-            directory.descriptor.rawValue,
-            input.rawValue,
-            report.rawValue,
-            &numbers
-        )
-        if child < 0 {
-            let number = rkt_errno()
-            close(feed)
-            throw RktError(errno: number, "starting a process to unpack \(name)")
+        let (output, raw) = (report.rawValue, directory.descriptor.rawValue)
+        child = pieces.handOver { memory, socket in
+            rkt_unpack_start(mode.rawValue, raw, socket, memory, output, &numbers)
         }
+        if child < 0 { throw RktError(errno: rkt_errno(), "starting a process to unpack \(name)") }
     }
 
     deinit {
-        if feed >= 0 { close(feed) }
-        if !isReaped { _ = rkt_unpack_wait(child) }
+        pieces.finish()
+        if child > 0, !isReaped { _ = rkt_unpack_wait(child) }
     }
 
     /// Hands the next bytes of the tar to the child.
@@ -97,17 +86,7 @@ package final class TarUnpacker {
     /// - Returns: Whether the child takes more; false when it has ended, and ``finish()`` says why.
     /// - Throws: ``RktError`` when they cannot be sent.
     package func take(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
-        var sent = 0
-        while sent < bytes.count {
-            do {
-                sent += try system("unpacking \(name)") {
-                    send(feed, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, TarUnpacker.noSignal)
-                }
-            } catch let error as RktError where error.errno == EPIPE || error.errno == ECONNRESET {
-                return false
-            }
-        }
-        return true
+        try pieces.put(bytes)
     }
 
     /// Tells the child that the stream is over and waits for it.
@@ -115,8 +94,7 @@ package final class TarUnpacker {
     /// - Returns: What it found out.
     /// - Throws: ``RktError`` naming the tar and the entry: `invalidData`, `limitExceeded`, or the errno's code.
     package func finish() throws -> Report {
-        close(feed)
-        feed = -1
+        pieces.finish()
         let status = rkt_unpack_wait(child)
         isReaped = true
         var result = rkt_unpack_report()
@@ -197,7 +175,4 @@ package final class TarUnpacker {
         let fields = text.split(separator: " ")
         return (fields.count > 5 ? UInt64(fields[5]) ?? 0 : 0) * UInt64(sysconf(CInt(_SC_PAGESIZE)))
     }
-
-    private static let closeOnExec: CInt = 0o2000000
-    private static let noSignal: CInt = 0x4000
 }

@@ -17,9 +17,9 @@ import Testing
     }
 
     /// The buffer is used again for each piece, as readers do.
-    @Test(arguments: [Digest.Algorithm.sha256, .sha512], [4096, 300_000])
-    func laneHashesWhatWasThereWhenItWasTaken(algorithm: Digest.Algorithm, piece: Int) throws {
-        let lane = HashLane(algorithm)
+    @Test(arguments: [(Digest.Algorithm.sha256, Int64(0)), (.sha512, 0), (.sha512, 1 << 30)], [4096, 300_000])
+    func laneHashesWhatWasThereWhenItWasTaken(kind: (algorithm: Digest.Algorithm, size: Int64), piece: Int) throws {
+        let lane = HashLane(kind.algorithm, size: kind.size)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 1)
         defer { buffer.deallocate() }
         var whole: [UInt8] = []
@@ -29,6 +29,18 @@ import Testing
             whole += buffer
             lane.update(UnsafeRawBufferPointer(buffer))
         }
-        #expect(try lane.finish() == ContentHash.digest(algorithm, of: whole))
+        #expect(try lane.finish() == ContentHash.digest(kind.algorithm, of: whole))
+    }
+
+    /// What takes another way for much content makes the same digests, also of nothing and of copies.
+    @Test(arguments: [0, 1, 111, 112, 127, 128, 129, 5000])
+    func muchContentHasTheSameDigests(count: Int) throws {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        var hash = ContentHash(.sha512, size: 1 << 30)
+        bytes.withUnsafeBytes { hash.update($0) }
+        let copy = hash
+        #expect(try copy.finish() == ContentHash.digest(.sha512, of: bytes))
+        bytes.withUnsafeBytes { hash.update($0) }
+        #expect(try hash.finish() == ContentHash.digest(.sha512, of: bytes + bytes))
     }
 }
