@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Diagnostics
 internal import Glibc
 internal import LinuxOS
+internal import Pods
 
 /// The command `rkt`. One file per command in `Commands/`: each parses, calls a library, and prints.
 @main
@@ -35,6 +36,7 @@ struct Rkt: AsyncParsableCommand {
             VersionCommand.show()
             Glibc.exit(ExitStatus.success)
         }
+        FetchAhead.begin(for: Array(CommandLine.arguments.dropFirst()))
         do {
             try RawArguments.check(RawArguments.all)
         } catch {

@@ -15,8 +15,10 @@ import Testing
 
     /// Puts a helper into the tests' own `PATH`.
     private func helper(_ name: String, _ script: String) throws {
-        let path = try scratch.file("docker-credential-\(name)", Array("#!/bin/sh\n\(script)\n".utf8))
-        try #require(chmod(path, 0o755) == 0)
+        let path = try scratch.file("text", Array("#!/bin/sh\n\(script)\n".utf8))
+        // No program is run while somebody may write to it, as what other tests have just forked may do to what this one has
+        // opened.
+        try scratch.shell("install -m 755 \(path) \(scratch.path)/docker-credential-\(name)")
     }
 
     private func ask(_ name: String, patience: Duration = .seconds(60)) throws -> Credential? {

@@ -11,6 +11,9 @@
 // Loads libcurl. Returns NULL or what is missing.
 const char *_Nullable rkt_transfers_load(void);
 
+// Maps libcurl and what it needs, which takes longer than a small fetch, and runs none of it: the program may end meanwhile.
+void rkt_transfers_map(void);
+
 // The parts of an absolute URL; free with rkt_url_free.
 struct rkt_url {
     char *_Nullable whole;

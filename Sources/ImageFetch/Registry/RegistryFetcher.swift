@@ -78,6 +78,7 @@ public struct RegistryFetcher: Sendable {
             let downloads = DownloadGroup()
             defer { downloads.end() }
             let content = RegistryContent(
+                store: store,
                 client: client,
                 downloads: downloads,
                 name: name,
@@ -152,12 +153,15 @@ public struct RegistryFetcher: Sendable {
 
 /// The parts of an image in a registry.
 private struct RegistryContent: OCIContent {
+    let store: ImageStore
     let client: RegistrySources
     let downloads: DownloadGroup
     let name: String
     let limit: Int
 
     func document(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
+        // What its digest names is the same everywhere.
+        if let stored = try? store.readBlob(descriptor.digest) { return stored }
         let title = "\(descriptor.digest) of \(name)"
         let isManifest = OCI.MediaType.isIndex(descriptor.mediaType) || OCI.MediaType.isManifest(descriptor.mediaType)
         guard isManifest else { return try client.document(descriptor.digest, limit: limit, name: title) }
