@@ -37,7 +37,9 @@ import CMusl
 ///
 /// - Returns: How many bytes; 0 at the end, negative on errors.
 @inline(never) func readMore(_ fd: Int32, to bytes: inout [UInt8]) -> Int {
-    withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { buffer in
+    var buffer = InlineArray<4096, UInt8>(repeating: 0)
+    var span = buffer.mutableSpan
+    return span.withUnsafeMutableBytes { buffer in
         let count = read(fd, buffer.baseAddress, buffer.count)
         if count > 0 { bytes += UnsafeRawBufferPointer(rebasing: buffer[..<count]) }
         return count
