@@ -96,7 +96,7 @@ static int drop_capabilities(void) {
 #define RKT_AUDIT_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-// What reading from a pipe and making files needs, and what the C library needs for memory and for dying. All else
+// What reading what comes in and making files needs, and what the C library needs for memory and for dying. All else
 // (sockets, signals to others, processes, mounts) fails with EPERM.
 static int filter_calls(void) {
 #ifdef RKT_AUDIT_ARCH
@@ -110,10 +110,19 @@ static int filter_calls(void) {
         ALLOW(sync_file_range), ALLOW(openat), ALLOW(openat2), ALLOW(mkdirat), ALLOW(mknodat), ALLOW(symlinkat), ALLOW(linkat),
         ALLOW(unlinkat), ALLOW(fchown), ALLOW(fchownat), ALLOW(fchmod), ALLOW(fchmodat), ALLOW(utimensat),
         ALLOW(fsetxattr), ALLOW(lsetxattr), ALLOW(setxattr), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx),
-        ALLOW(getdents64), ALLOW(fcntl), ALLOW(fchdir), ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap),
+        ALLOW(getdents64), ALLOW(fchdir), ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap),
         ALLOW(mprotect), ALLOW(madvise), ALLOW(futex), ALLOW(getrandom), ALLOW(clock_gettime), ALLOW(gettimeofday),
         ALLOW(getpid), ALLOW(gettid), ALLOW(rt_sigprocmask), ALLOW(rt_sigaction), ALLOW(rt_sigreturn), ALLOW(getcwd),
         ALLOW(flistxattr), ALLOW(fremovexattr), ALLOW(restart_syscall), ALLOW(exit), ALLOW(exit_group), ALLOW(geteuid), ALLOW(getuid),
+        // Of a descriptor's flags what reading directories needs: by others a signal can be sent to anybody (F_SETOWN).
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 7),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_GETFD, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETFD, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_GETFL, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_DUPFD_CLOEXEC, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         // Dying (abort), but no signal to another process.
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),

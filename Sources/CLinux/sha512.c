@@ -35,7 +35,7 @@ static void load(void) {
 #undef BIND
 }
 
-static EVP_MD_CTX *context(const struct rkt_sha512 *hash) {
+static EVP_MD_CTX *context_of(const struct rkt_sha512 *hash) {
     return (EVP_MD_CTX *)hash;
 }
 
@@ -50,17 +50,17 @@ struct rkt_sha512 *rkt_sha512_new(void) {
 }
 
 int rkt_sha512_update(struct rkt_sha512 *hash, const void *bytes, size_t count) {
-    return library.EVP_DigestUpdate(context(hash), bytes, count) == 1 ? 0 : -1;
+    return library.EVP_DigestUpdate(context_of(hash), bytes, count) == 1 ? 0 : -1;
 }
 
 int rkt_sha512_digest(const struct rkt_sha512 *hash, uint8_t digest[64]) {
     EVP_MD_CTX *copy = library.EVP_MD_CTX_new();
-    bool is_done = copy != NULL && library.EVP_MD_CTX_copy_ex(copy, context(hash)) == 1 &&
+    bool is_done = copy != NULL && library.EVP_MD_CTX_copy_ex(copy, context_of(hash)) == 1 &&
                    library.EVP_DigestFinal_ex(copy, digest, NULL) == 1;
     library.EVP_MD_CTX_free(copy);
     return is_done ? 0 : -1;
 }
 
 void rkt_sha512_free(struct rkt_sha512 *hash) {
-    library.EVP_MD_CTX_free(context(hash));
+    library.EVP_MD_CTX_free(context_of(hash));
 }

@@ -147,10 +147,6 @@ static int unpack_entry(struct unpacking *unpacking, const char *path, struct ar
     return is_appc ? unpack_appc(unpacking, path, entry) : unpack_at(unpacking, path, entry);
 }
 
-// The memory that the tar comes through, and how many of its pieces have come.
-static const char *pieces;
-static unsigned pieces_taken;
-
 // The length of the next piece, 0 at the end.
 static ssize_t next_length(void) {
     uint32_t length;
@@ -159,6 +155,9 @@ static ssize_t next_length(void) {
         ssize_t count = read(0, (char *)&length + taken, sizeof length - taken);
         if (count < 0 && errno == EINTR)
             continue;
+        // Who has put in all there is leaves, and may leave bytes of ours unread: after the last piece that is the end too.
+        if (count < 0 && errno == ECONNRESET)
+            return 0;
         if (count <= 0)
             return count;
         taken += (size_t)count;
@@ -171,11 +170,11 @@ static ssize_t next_length(void) {
 
 static la_ssize_t read_input(struct archive *archive, void *context, const void **bytes) {
     (void)archive;
-    (void)context;
+    struct unpacking *unpacking = context;
     // Who asks for the next piece is done with the one before. That nobody waits for it any more is no failure.
-    if (pieces_taken > 0)
+    if (unpacking->taken > 0)
         (void)!write(0, "", 1);
-    *bytes = pieces + (size_t)(pieces_taken++ % RKT_PIECES) * RKT_PIECE_SIZE;
+    *bytes = unpacking->pieces + (size_t)(unpacking->taken++ % RKT_PIECES) * RKT_PIECE_SIZE;
     return next_length();
 }
 
@@ -185,7 +184,7 @@ static int open_archive(struct unpacking *unpacking) {
         return unpack_fail(unpacking, RKT_UNPACK_SYSTEM, ENOMEM, "malloc");
     rkt_archive.archive_read_support_format_tar(unpacking->archive);
     rkt_archive.archive_read_support_format_empty(unpacking->archive);
-    if (rkt_archive.archive_read_open(unpacking->archive, NULL, NULL, read_input, NULL) != ARCHIVE_OK)
+    if (rkt_archive.archive_read_open(unpacking->archive, unpacking, NULL, read_input, NULL) != ARCHIVE_OK)
         return unpack_fail(unpacking, RKT_UNPACK_INVALID, 0, "it is not a tar archive");
     return 0;
 }
@@ -234,19 +233,19 @@ static int unpack_all(struct unpacking *unpacking) {
         return -1;
     // Whoever feeds us hashes all of the stream, also what follows the archive's end.
     const void *rest;
-    while (read_input(NULL, NULL, &rest) > 0) {}
+    while (read_input(NULL, unpacking, &rest) > 0) {}
     return 0;
 }
 
 static int run_child(
-    int mode, int memory, const struct rkt_confinement *confinement, const struct rkt_unpack_limits *limits) {
+    int mode, int pieces, const struct rkt_confinement *confinement, const struct rkt_unpack_limits *limits) {
     static struct unpacking unpacking;
-    // The descriptor does not outlive the confinement.
-    pieces = mmap(NULL, (size_t)RKT_PIECES * RKT_PIECE_SIZE, PROT_READ, MAP_SHARED, memory, 0);
-    int map_error = pieces == MAP_FAILED ? errno : 0;
     const char *step = "";
     unpacking = (struct unpacking){.mode = mode, .limits = limits, .output = 1, .parent = -1};
     unpacking.report.magic = RKT_UNPACK_MAGIC;
+    // The descriptor does not outlive the confinement.
+    unpacking.pieces = mmap(NULL, (size_t)RKT_PIECES * RKT_PIECE_SIZE, PROT_READ, MAP_SHARED, pieces, 0);
+    int map_error = unpacking.pieces == MAP_FAILED ? errno : 0;
     int kind = rkt_confine(confinement, &step);
     if (kind < 0) {
         // The report's descriptor is 1 from the first step on.
@@ -268,7 +267,7 @@ static int run_child(
 }
 
 pid_t rkt_unpack_start(
-    int mode, int directory, int input, int memory, int report, const struct rkt_unpack_limits *limits) {
+    int mode, int directory, int input, int pieces, int report, const struct rkt_unpack_limits *limits) {
     struct rkt_unpack_limits copy = *limits;
     struct rkt_confinement confinement = {
         .root = directory,
@@ -285,7 +284,7 @@ pid_t rkt_unpack_start(
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    _exit(run_child(mode, memory, &confinement, &copy));
+    _exit(run_child(mode, pieces, &confinement, &copy));
 }
 
 int rkt_unpack_wait(pid_t child) {

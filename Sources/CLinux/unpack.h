@@ -23,6 +23,8 @@ struct unpacking {
     const struct rkt_unpack_limits *limits;
     int root;
     int output;
+    const char *pieces;  // the memory that the archive comes through
+    unsigned taken;      // how many of its pieces have come
     int parent;  // the directory of the last entry, kept open: most entries share it with the one before
     char parent_path[PATH_LIMIT];
     char parent_real[PATH_LIMIT];  // the same without links in it, relative to the root

@@ -180,7 +180,7 @@ package final class ContentStream {
         var bytes: UnsafeRawPointer?
         while next(&bytes) > 0 {}
         if let failure { throw failure }
-        return try hash.finish()
+        return try withContext("reading \(name)") { try hash.finish() }
     }
 
     /// Why a file cannot be decompressed: first of all, that it is not the one it should be.

@@ -170,16 +170,7 @@ extension ImageStore {
         return Int64(status.st_blocks) * 512
     }
 
-    // MARK: Size and health
-
-    /// The space that the store takes, blobs and unpacked layers, in bytes.
-    ///
-    /// - Returns: The bytes.
-    /// - Throws: ``RktError`` when it may not be read.
-    public func sizeOnDisk() throws -> Int64 {
-        let raw = directory.descriptor.rawValue
-        return try system("adding up \(root)") { rkt_disk_usage(raw) }
-    }
+    // MARK: Size
 
     /// The space that an image takes, its blobs and its unpacked layers, in bytes; shared parts count for each image.
     ///
@@ -195,29 +186,5 @@ extension ImageStore {
             total += try system("adding up \(layer.path)") { rkt_disk_usage(raw) }
         }
         return total
-    }
-
-    /// Reads all blobs of an image again and compares their digests.
-    ///
-    /// - Parameters:
-    ///   - record: The image.
-    ///   - progress: Hears how far it is.
-    /// - Throws: ``RktError`` with `digestMismatch` naming the blob, `notFound` for one that is missing.
-    public func verify(_ record: ImageRecord, progress: ProgressSink? = nil) throws {
-        let limits = self.limits
-        _ = try concurrently(record.blobs.sorted()) { blob in
-            let name = "image \(record.id), blob \(blob)"
-            let file = try self.openBlob(blob)
-            let stream = ContentStream(
-                source: file,
-                name: name,
-                algorithms: (blob.algorithm, []),
-                limits: limits,
-                progress: progress
-            )
-            guard try stream.run(Compression.none).digest == blob else {
-                throw RktError(.digestMismatch, "\(name) is damaged: remove the image and fetch it again")
-            }
-        }
     }
 }

@@ -6,18 +6,21 @@ internal import LinuxOS
 /// Hands a stream to a process that can see it and nothing else: pieces of memory, used in turn, which that process has
 /// read-only; a socket says how long each is, and gets a byte back when it is free again.
 ///
-/// Nothing that the process does can change what was put in.
+/// Where the process is confined, nothing that it does can change what was put in; and nothing of it is ever read back.
 final class PieceRing {
     private let name: String
-    private let memory: OwnedFD
+    /// The process's, until it has them.
+    private var memory: OwnedFD?
     private var reader: OwnedFD?
     private let file: OwnedFD
     private var writer: OwnedFD?
     private var next = 0
     private var free = PieceRing.count
 
-    private static let size = Int(RKT_PIECE_SIZE)
-    private static let count = Int(RKT_PIECES)
+    /// The most bytes of a piece.
+    static let size = Int(RKT_PIECE_SIZE)
+    /// How many there are.
+    static let count = Int(RKT_PIECES)
 
     /// Makes one.
     ///
@@ -29,7 +32,8 @@ final class PieceRing {
         let raw = file.rawValue
         try system("unpacking \(name)") { ftruncate(raw, off_t(PieceRing.size * PieceRing.count)) }
         // What is mapped by a descriptor that was opened for reading cannot be made writable.
-        memory = OwnedFD(taking: try system("unpacking \(name)") { open("/proc/self/fd/\(raw)", O_RDONLY | O_CLOEXEC) })
+        let path = "/proc/self/fd/\(raw)"
+        memory = OwnedFD(taking: try system("unpacking \(name): opening \(path)") { open(path, O_RDONLY | O_CLOEXEC) })
         var pair: [CInt] = [-1, -1]
         let type = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         try system("unpacking \(name)") { socketpair(AF_UNIX, type, 0, &pair) }
@@ -41,9 +45,12 @@ final class PieceRing {
     ///
     /// - Parameter start: Starts it with the memory, opened for reading, and the process's end of the socket.
     /// - Returns: What `start` returns.
-    func handOver(_ start: (_ memory: CInt, _ socket: CInt) -> pid_t) -> pid_t {
-        let child = start(memory.rawValue, reader?.rawValue ?? -1)
+    /// - Throws: ``RktError`` when that is negative.
+    func handOver(_ start: (_ memory: CInt, _ socket: CInt) -> pid_t) throws -> pid_t {
+        let (given, end) = (memory?.rawValue ?? -1, reader?.rawValue ?? -1)
+        let child = try system("starting a process to unpack \(name)") { start(given, end) }
         // Now only the process has it, so that its end shows.
+        memory = nil
         reader = nil
         return child
     }
@@ -80,16 +87,16 @@ final class PieceRing {
         free -= 1
         var length = UInt32(piece.count)
         let socket = writer?.rawValue ?? -1
-        // So few bytes are sent at once or not at all: there are never more of them underway than pieces.
+        // So few bytes are sent at once or not at all.
         return try onSocket { send(socket, &length, MemoryLayout<UInt32>.size, CInt(MSG_NOSIGNAL)) } > 0
     }
 
     /// Waits until a piece is free; false when the process has ended.
     private func hasRoom() throws -> Bool {
         guard free == 0 else { return true }
-        var bytes: UInt64 = 0
+        var bytes = [UInt8](repeating: 0, count: PieceRing.count)
         let socket = writer?.rawValue ?? -1
-        let count = try onSocket { recv(socket, &bytes, min(PieceRing.count, MemoryLayout<UInt64>.size), 0) }
+        let count = try onSocket { recv(socket, &bytes, bytes.count, 0) }
         free = count
         return count > 0
     }

@@ -69,15 +69,14 @@ package final class TarUnpacker {
             cpu_seconds: limits.unpackSeconds
         )
         let (output, raw) = (report.rawValue, directory.descriptor.rawValue)
-        child = pieces.handOver { memory, socket in
+        child = try pieces.handOver { memory, socket in
             rkt_unpack_start(mode.rawValue, raw, socket, memory, output, &numbers)
         }
-        if child < 0 { throw RktError(errno: rkt_errno(), "starting a process to unpack \(name)") }
     }
 
     deinit {
         pieces.finish()
-        if child > 0, !isReaped { _ = rkt_unpack_wait(child) }
+        if !isReaped { _ = rkt_unpack_wait(child) }
     }
 
     /// Hands the next bytes of the tar to the child.

@@ -36,7 +36,6 @@ struct Rkt: AsyncParsableCommand {
             VersionCommand.show()
             Glibc.exit(ExitStatus.success)
         }
-        FetchAhead.begin(for: Array(CommandLine.arguments.dropFirst()))
         do {
             try RawArguments.check(RawArguments.all)
         } catch {
@@ -51,6 +50,7 @@ struct Rkt: AsyncParsableCommand {
         }
         do {
             words = try CommandLineOrder.normalized(words)
+            FetchAhead.begin(for: words)
             // These two have a grammar of their own, which the parser's would not let through (`---`).
             switch words.first {
             case "run": try await RunCommand.run(Array(words.dropFirst()))

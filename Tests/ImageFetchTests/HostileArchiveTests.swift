@@ -81,7 +81,7 @@ import Testing
             }
             _ = try tryToFetch(bytes, store, scratch)
         }
-        for record in try store.list() { try store.verify(record) }
+        #expect(try store.verify(store.list()).damages.isEmpty)
         #expect(try scratch.directory.directory("store/tmp").names().isEmpty)
         #expect(try scratch.directory.readText("sentinel") == "untouched")
         let names = try scratch.directory.names().filter { !$0.hasPrefix("c-") }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import ImageFixtures
 import ImageStore
 import Manifests
@@ -34,6 +35,13 @@ import Testing
         _ = try user.fetch("\(server.host)/app:1")
         // All that a digest names is there.
         #expect(server.requests.dropFirst(before).map(\.path) == ["/v2/app/manifests/1"])
+        // What is there and is not what its digest names comes again.
+        let config = try #require(record.config)
+        let path = "\(user.store.root)/blobs/\(config.algorithm.rawValue)/\(config.hex)"
+        try #require(truncate(path, 10) == 0)
+        _ = try user.fetch("\(server.host)/app:1")
+        #expect(server.requests.last?.path == "/v2/app/blobs/\(config)")
+        #expect(try user.store.verify([record]).damages.isEmpty)
         #expect(
             server.requests.allSatisfy { $0.headers["user-agent"] == "rkt/test" && $0.headers["authorization"] == nil }
         )

@@ -77,7 +77,7 @@ import Testing
             Self.blobRequests(server).filter { $0.hasSuffix(ImageFixture.digest(image.layers[0].blob).hex) }.isEmpty
         )
         #expect(try store.list().map(\.id) == [record.id])
-        try store.verify(record)
+        #expect(try store.verify([record]).damages.isEmpty)
     }
 
     @Test func whoWaitedTakesOverWhenTheOtherFails() throws {
@@ -85,7 +85,7 @@ import Testing
         let server = try Self.server(image)
         let record = try fetch(server, claimed: .image, ImageFixture.digest(image.manifestBytes))
         #expect(Self.blobRequests(server).count == 2)
-        try store.verify(record)
+        #expect(try store.verify([record]).damages.isEmpty)
     }
 
     @Test func aLayerThatTwoImagesHaveIsFetchedOnce() throws {
@@ -101,7 +101,7 @@ import Testing
             try blobs.write(layer.hex, try Directory(path: layout).read("blobs/sha256/\(layer.hex)"))
         }
         #expect(Self.blobRequests(server).count == 1)
-        try store.verify(record)
+        #expect(try store.verify([record]).damages.isEmpty)
     }
 
     @Test func aDamagedBlobOfAnothersIsFetchedAgain() throws {
@@ -114,6 +114,6 @@ import Testing
             try store.blobDirectory(.sha256).write(layer.hex, bytes)
         }
         #expect(Self.blobRequests(server).count == 2)
-        try store.verify(record)
+        #expect(try store.verify([record]).damages.isEmpty)
     }
 }

@@ -42,7 +42,7 @@ import Testing
         let back = try fetch(try exported(record, .oci), into: other)
         #expect(back.id == record.id)
         #expect(back.names == record.names)
-        try other.verify(back)
+        #expect(try other.verify([back]).damages.isEmpty)
     }
 
     @Test func aLayoutInADirectoryIsToo() throws {

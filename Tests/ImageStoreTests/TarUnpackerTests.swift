@@ -44,6 +44,20 @@ struct TarUnpackerTests {
         #expect(throws: Never.self, sourceLocation: sourceLocation) { try scratch.shell("cd root && \(command)") }
     }
 
+    // MARK: Ends
+
+    /// More than what is underway at once, so that the end may come while the child still reads.
+    @Test func theEndIsSeenHoweverLateTheChildIs() throws {
+        let tar = TarWriter.tar([.file("f", String(repeating: "x", count: 1_500_000))])
+        // GNU tar and libarchive take an archive without the zeros at its end.
+        let bare = Array(tar.prefix(512 + 1_500_160))
+        for _ in 0..<60 {
+            #expect(try unpack(bare).bytes == 1_500_000)
+            let error = #expect(throws: RktError.self) { try unpack(Array(bare.dropLast(100_000))) }
+            #expect(error.map { "\($0)" }?.contains("Truncated") == true)
+        }
+    }
+
     // MARK: Ways out
 
     private static let outward: [String: [TarWriter.Entry]] = [

@@ -90,10 +90,10 @@ enum {
 };
 
 // Starts a child that confines itself to `directory` and unpacks a tar, reporting to the file `report`. The tar comes in
-// the pieces of `memory`, which the child can only read: the length of each (a uint32_t) through the socket `input`, and
+// the memory `pieces`, opened for reading: the length of each (a uint32_t) through the socket `input`, and
 // a byte back when it is free again. Returns the child's process ID or -1. Everything it uses is loaded before it starts.
 pid_t rkt_unpack_start(
-    int mode, int directory, int input, int memory, int report, const struct rkt_unpack_limits *limits);
+    int mode, int directory, int input, int pieces, int report, const struct rkt_unpack_limits *limits);
 
 // Waits for the child; returns 0 when it ended by itself with success, a signal's number when one killed it, or -1.
 int rkt_unpack_wait(pid_t child);

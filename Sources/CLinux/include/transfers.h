@@ -11,7 +11,8 @@
 // Loads libcurl. Returns NULL or what is missing.
 const char *_Nullable rkt_transfers_load(void);
 
-// Maps libcurl and what it needs, which takes longer than a small fetch, and runs none of it: the program may end meanwhile.
+// Loads libcurl and what it needs, which takes longer than a small fetch, and calls none of it: a program that ends meanwhile
+// waits for it.
 void rkt_transfers_map(void);
 
 // The parts of an absolute URL; free with rkt_url_free.

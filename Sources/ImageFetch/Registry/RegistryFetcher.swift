@@ -81,8 +81,7 @@ public struct RegistryFetcher: Sendable {
                 store: store,
                 client: client,
                 downloads: downloads,
-                name: name,
-                limit: store.limits.manifestBytes
+                name: name
             )
             return try OCIImporter(context, content).run(
                 top.bytes,
@@ -157,12 +156,12 @@ private struct RegistryContent: OCIContent {
     let client: RegistrySources
     let downloads: DownloadGroup
     let name: String
-    let limit: Int
 
     func document(_ descriptor: OCI.Descriptor) throws -> [UInt8] {
         // What its digest names is the same everywhere.
         if let stored = try? store.readBlob(descriptor.digest) { return stored }
         let title = "\(descriptor.digest) of \(name)"
+        let limit = store.limits.manifestBytes
         let isManifest = OCI.MediaType.isIndex(descriptor.mediaType) || OCI.MediaType.isManifest(descriptor.mediaType)
         guard isManifest else { return try client.document(descriptor.digest, limit: limit, name: title) }
         return try client.manifest(descriptor.digest.description, limit: limit, name: title).bytes

@@ -74,19 +74,19 @@ package struct ArchiveCheck: Sendable {
         let stream = ContentStream(source: file, name: name, algorithms: algorithms, limits: limits)
         var outcome = Outcome()
         do {
-            let result = try stream.run(compression) { try feed.take($0) }
-            outcome.result = result
-            guard result.endsWithZeros || result.contentSize == 0 else {
-                throw RktError(.invalidData, "\(name) is cut off: a tar ends with zeros")
-            }
+            outcome.result = try stream.run(compression) { try feed.take($0) }
         } catch {
             outcome.problems.append(error)
         }
         do {
             outcome.report = try feed.finish()
         } catch {
-            // What was cut off or damaged breaks the archive too, which says nothing new.
+            // What was damaged breaks the archive too, which says nothing new.
             if outcome.problems.isEmpty { outcome.problems.append(error) }
+        }
+        // What is no tar at all does not end like one either.
+        if let result = outcome.result, outcome.problems.isEmpty, !result.endsWithZeros, result.contentSize > 0 {
+            outcome.problems.append(RktError(.invalidData, "\(name) is cut off: a tar ends with zeros"))
         }
         return outcome
     }

@@ -50,6 +50,10 @@ static void try_files(void) {
 static void try_others(pid_t parent) {
     expect_failure("a signal to its parent", kill(parent, 0));
     expect_failure("a signal to a thread of its parent", syscall(SYS_tgkill, parent, parent, 0));
+    // These order a signal for when something comes.
+    expect_failure("an owner of a descriptor", fcntl(0, F_SETOWN, parent));
+    expect_failure("the signal of a descriptor", fcntl(0, F_SETSIG, SIGKILL));
+    expect_failure("a descriptor that sends signals", fcntl(0, F_SETFL, O_ASYNC));
     expect_failure("a socket", socket(AF_UNIX, SOCK_STREAM, 0));
     char *const nothing[] = {NULL};
     expect_failure("a program", execve("/program", nothing, nothing));
