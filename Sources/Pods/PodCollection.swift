@@ -48,7 +48,7 @@ public struct PodCollection: Sendable {
         let removal = PodRemoval(data: data)
 
         for pod in try lookup.pods(in: [.run]) where try pod.state() == .exited {
-            guard !isStarting(pod), pod.temporality != .attended, try await isFree(pod, manager: manager) else {
+            guard !pod.isBeingStarted, pod.temporality != .attended, try await isFree(pod, manager: manager) else {
                 continue
             }
             await attempt(pod) {
@@ -91,12 +91,6 @@ public struct PodCollection: Sendable {
         let state = try await manager.unitProperties(unit)
         guard state.activeState == "inactive" || state.activeState == "failed" else { return false }
         return state.unitFileState != "enabled"
-    }
-
-    /// Whether someone is about to ask systemd to start the pod: who is, holds the mark.
-    private func isStarting(_ pod: PodDirectory) -> Bool {
-        guard let mark = try? pod.directory.open("starting") else { return false }
-        return (try? FileLock.isMarked(mark, name: "starting")) ?? false
     }
 
     private static var now: Duration {

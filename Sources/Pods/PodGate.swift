@@ -13,3 +13,11 @@ enum PodGate {
         try directory.writeInPlace("starting", "", mode: 0o600)
     }
 }
+
+extension PodDirectory {
+    /// Whether someone is about to start the pod: who is, holds the mark.
+    var isBeingStarted: Bool {
+        guard let mark = try? directory.open("starting") else { return false }
+        return (try? FileLock.isMarked(mark, name: "starting")) ?? false
+    }
+}

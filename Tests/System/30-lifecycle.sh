@@ -223,6 +223,24 @@ case_status_wait_ready() {
     expect_contains "$(<"$WORK/ready")" 'state=running' status
 }
 
+# Its name is known before it is prepared.
+case_status_wait_ready_from_the_first_moment() {
+    local round pid
+    app one "$LIVES"
+    for round in 1 2 3 4 5; do
+        rm -f "$WORK/uuid"
+        rkt --insecure-options=image run "${STAGE1_FLAGS[@]}" --net=none --uuid-file-save="$WORK/uuid" "${APP[@]}" \
+            >"$WORK/out" 2>&1 &
+        pid=$!
+        until [[ -s $WORK/uuid ]]; do :; done
+        UUID=$(<"$WORK/uuid")
+        expect_status 0 rkt status --wait-ready=30s "$UUID"
+        expect_contains "$OUT" 'state=running' "status in round $round"
+        expect_status 0 rkt stop "$UUID"
+        wait "$pid" || true
+    done
+}
+
 case_remove() {
     app one true
     start_pod
