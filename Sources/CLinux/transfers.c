@@ -90,7 +90,7 @@ static bool find_authorities(void) {
 
 static const char soname[] = "libcurl.so.4";
 
-void rkt_transfers_map(void) {
+void rkt_transfers_preload(void) {
     // Never closed: whoever needs it opens it again.
     (void)!dlopen(soname, RTLD_NOW | RTLD_LOCAL);
 }

@@ -67,6 +67,9 @@ package struct ContentHash {
 }
 
 /// SHA-512 by OpenSSL, which uses more of a processor than what is linked in.
+///
+/// Not checked, as the compiler cannot see it: OpenSSL lets a context be used by one thread at a time, which is whoever has
+/// the ``ContentHash`` that may take in more.
 private final class FastSHA512: @unchecked Sendable {
     private let hash: OpaquePointer
     private var hasFailed = false

@@ -13,7 +13,7 @@ const char *_Nullable rkt_transfers_load(void);
 
 // Loads libcurl and what it needs, which takes longer than a small fetch, and calls none of it: a program that ends meanwhile
 // waits for it.
-void rkt_transfers_map(void);
+void rkt_transfers_preload(void);
 
 // The parts of an absolute URL; free with rkt_url_free.
 struct rkt_url {

@@ -47,8 +47,10 @@ public struct ImageValidator: Sendable {
     private func validateArchive(_ file: borrowing OwnedFD, _ found: inout ImageValidation) throws {
         let probe = try check.run(file, as: .probe, name: Self.archive, algorithms: (.sha256, []))
         guard let report = probe.report else {
-            let damage = probe.problems.first.map { "\($0)" } ?? "it is empty"
-            return found.add(Self.archive, "it is no image: \(damage)")
+            guard let problem = probe.problems.first else {
+                return found.add(Self.archive, "it is no image: it is empty")
+            }
+            return found.add(Self.archive, problem)
         }
         if report.isAppc {
             found.kind = .appc
